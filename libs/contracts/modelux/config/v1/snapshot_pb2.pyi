@@ -1,0 +1,159 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Project(_message.Message):
+    __slots__ = ("id", "organization_id", "name", "logging_mode", "default_max_tokens")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LOGGING_MODE_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    organization_id: str
+    name: str
+    logging_mode: str
+    default_max_tokens: int
+    def __init__(self, id: _Optional[str] = ..., organization_id: _Optional[str] = ..., name: _Optional[str] = ..., logging_mode: _Optional[str] = ..., default_max_tokens: _Optional[int] = ...) -> None: ...
+
+class ProxyKey(_message.Message):
+    __slots__ = ("id", "project_id", "hash", "expires_at_us", "requests_per_minute", "tokens_per_minute", "allowed_models", "name")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_US_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_PER_MINUTE_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_MODELS_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    project_id: str
+    hash: bytes
+    expires_at_us: int
+    requests_per_minute: int
+    tokens_per_minute: int
+    allowed_models: _containers.RepeatedScalarFieldContainer[str]
+    name: str
+    def __init__(self, id: _Optional[str] = ..., project_id: _Optional[str] = ..., hash: _Optional[bytes] = ..., expires_at_us: _Optional[int] = ..., requests_per_minute: _Optional[int] = ..., tokens_per_minute: _Optional[int] = ..., allowed_models: _Optional[_Iterable[str]] = ..., name: _Optional[str] = ...) -> None: ...
+
+class Credential(_message.Message):
+    __slots__ = ("id", "organization_id", "provider", "base_url", "sealed_secret", "models", "name", "allow_private", "project_ids")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    BASE_URL_FIELD_NUMBER: _ClassVar[int]
+    SEALED_SECRET_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_PRIVATE_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_IDS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    organization_id: str
+    provider: str
+    base_url: str
+    sealed_secret: bytes
+    models: _containers.RepeatedScalarFieldContainer[str]
+    name: str
+    allow_private: bool
+    project_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., organization_id: _Optional[str] = ..., provider: _Optional[str] = ..., base_url: _Optional[str] = ..., sealed_secret: _Optional[bytes] = ..., models: _Optional[_Iterable[str]] = ..., name: _Optional[str] = ..., allow_private: _Optional[bool] = ..., project_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RoutingConfig(_message.Message):
+    __slots__ = ("id", "project_id", "slug", "active_version", "versions", "archived")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    SLUG_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    VERSIONS_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVED_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    project_id: str
+    slug: str
+    active_version: int
+    versions: _containers.RepeatedCompositeFieldContainer[RoutingConfigVersion]
+    archived: bool
+    def __init__(self, id: _Optional[str] = ..., project_id: _Optional[str] = ..., slug: _Optional[str] = ..., active_version: _Optional[int] = ..., versions: _Optional[_Iterable[_Union[RoutingConfigVersion, _Mapping]]] = ..., archived: _Optional[bool] = ...) -> None: ...
+
+class RoutingConfigVersion(_message.Message):
+    __slots__ = ("version", "policy_json")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    POLICY_JSON_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    policy_json: bytes
+    def __init__(self, version: _Optional[int] = ..., policy_json: _Optional[bytes] = ...) -> None: ...
+
+class PriceOverride(_message.Message):
+    __slots__ = ("id", "organization_id", "provider", "model", "input", "output", "cache_read", "cache_write", "effective_from_us")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    CACHE_READ_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_FIELD_NUMBER: _ClassVar[int]
+    EFFECTIVE_FROM_US_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    organization_id: str
+    provider: str
+    model: str
+    input: int
+    output: int
+    cache_read: int
+    cache_write: int
+    effective_from_us: int
+    def __init__(self, id: _Optional[str] = ..., organization_id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., input: _Optional[int] = ..., output: _Optional[int] = ..., cache_read: _Optional[int] = ..., cache_write: _Optional[int] = ..., effective_from_us: _Optional[int] = ...) -> None: ...
+
+class Snapshot(_message.Message):
+    __slots__ = ("version", "projects", "keys", "credentials", "routing_configs", "prices")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PROJECTS_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
+    ROUTING_CONFIGS_FIELD_NUMBER: _ClassVar[int]
+    PRICES_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    projects: _containers.RepeatedCompositeFieldContainer[Project]
+    keys: _containers.RepeatedCompositeFieldContainer[ProxyKey]
+    credentials: _containers.RepeatedCompositeFieldContainer[Credential]
+    routing_configs: _containers.RepeatedCompositeFieldContainer[RoutingConfig]
+    prices: _containers.RepeatedCompositeFieldContainer[PriceOverride]
+    def __init__(self, version: _Optional[int] = ..., projects: _Optional[_Iterable[_Union[Project, _Mapping]]] = ..., keys: _Optional[_Iterable[_Union[ProxyKey, _Mapping]]] = ..., credentials: _Optional[_Iterable[_Union[Credential, _Mapping]]] = ..., routing_configs: _Optional[_Iterable[_Union[RoutingConfig, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[PriceOverride, _Mapping]]] = ...) -> None: ...
+
+class Change(_message.Message):
+    __slots__ = ("version", "projects", "keys", "credentials", "routing_configs", "prices", "deleted_ids")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PROJECTS_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
+    ROUTING_CONFIGS_FIELD_NUMBER: _ClassVar[int]
+    PRICES_FIELD_NUMBER: _ClassVar[int]
+    DELETED_IDS_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    projects: _containers.RepeatedCompositeFieldContainer[Project]
+    keys: _containers.RepeatedCompositeFieldContainer[ProxyKey]
+    credentials: _containers.RepeatedCompositeFieldContainer[Credential]
+    routing_configs: _containers.RepeatedCompositeFieldContainer[RoutingConfig]
+    prices: _containers.RepeatedCompositeFieldContainer[PriceOverride]
+    deleted_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, version: _Optional[int] = ..., projects: _Optional[_Iterable[_Union[Project, _Mapping]]] = ..., keys: _Optional[_Iterable[_Union[ProxyKey, _Mapping]]] = ..., credentials: _Optional[_Iterable[_Union[Credential, _Mapping]]] = ..., routing_configs: _Optional[_Iterable[_Union[RoutingConfig, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[PriceOverride, _Mapping]]] = ..., deleted_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class WatchSnapshotRequest(_message.Message):
+    __slots__ = ("since_version", "proxy_id")
+    SINCE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    PROXY_ID_FIELD_NUMBER: _ClassVar[int]
+    since_version: int
+    proxy_id: str
+    def __init__(self, since_version: _Optional[int] = ..., proxy_id: _Optional[str] = ...) -> None: ...
+
+class WatchSnapshotResponse(_message.Message):
+    __slots__ = ("snapshot", "change")
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    snapshot: Snapshot
+    change: Change
+    def __init__(self, snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., change: _Optional[_Union[Change, _Mapping]] = ...) -> None: ...

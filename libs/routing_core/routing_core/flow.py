@@ -1,0 +1,98 @@
+"""The contract between a policy and whoever drives it: it yields steps, receives outcomes, returns a decision.
+
+    Flow = Generator[Step, tuple[Outcome, ...], Decision]
+
+A policy does no I/O and cannot tell live traffic from replay. The driver runs the attempts of a `Step` and sends back one `Outcome` per
+attempt, in the order of `Step.attempts` (an attempt that was given up because another won is `cancelled`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from routing_core.types import Outcome, Target
+
+Mode = Literal["all", "race"]
+"""`all`: wait for every attempt (or the step's timeout); `race`: the first `ok` wins, the others are cancelled."""
+Until = Literal["head", "body"]
+"""`head`: the driver may hand the answer to the caller from its first content byte on; `body`: the flow must see the whole answer first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call to make. `timeout_ms` bounds it to the first content byte (`head`) or the whole (`body`); None: the proxy's defaults."""
+
+    target: Target
+    timeout_ms: int | None = None
+    reason: str = ""
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A target that the policy would use, with its place and why it stands there."""
+
+    target: Target
+    rank: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A model that the policy would not use, and why. `model` is `model:provider`, or a bare model name that resolved to nothing."""
+
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One delegation on the way to the deciding policy: an A/B arm, a rule's branch, a reference to another `@slug`."""
+
+    policy_type: str
+    policy_name: str
+    chose: str
+    reason: str
+    draw: float | None = None
+    propensity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Attempts to make now. The first step of a flow carries the ranking; later steps leave it empty."""
+
+    attempts: tuple[Attempt, ...]
+    mode: Mode = "race"
+    until: Until = "head"
+    timeout_ms: int | None = None
+    """Bound on the whole step; what is not done by then is `timeout`."""
+    candidates: tuple[Candidate, ...] = ()
+    excluded: tuple[Excluded, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a policy concluded. `selected` is the index, over all outcomes the flow received so far, of the answer to return; None = failed.
+
+    `code` tells why there is none: `no_candidates` (nothing was eligible), `attempts_failed` (the last outcome tells how), or an error
+    code of the policy's own.
+    """
+
+    selected: int | None
+    reason: str
+    policy_type: str = ""
+    policy_name: str = ""
+    path: tuple[Hop, ...] = ()
+    code: str | None = None
+    candidates: tuple[Candidate, ...] = ()
+    """Only for decisions without any step (nothing was eligible)."""
+    excluded: tuple[Excluded, ...] = ()
+
+    def via(self, hop: Hop) -> Decision:
+        """The same decision, reached through one more delegation (outermost first)."""
+        return replace(self, path=(hop, *self.path))
+
+
+Flow = Generator[Step, tuple[Outcome, ...], Decision]

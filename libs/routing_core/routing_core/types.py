@@ -1,0 +1,94 @@
+"""The words of routing: targets, offers, requests, outcomes and usage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Endpoint = Literal["chat", "embeddings"]
+Capability = Literal["tools", "vision", "json_schema", "logprobs", "reasoning", "embeddings"]
+OutcomeKind = Literal["ok", "status", "timeout", "connect", "invalid", "cut", "cancelled"]
+"""How an attempt ended: `ok` = a usable answer (or its first content); `status` = the provider answered 4xx/5xx; `timeout` = one of
+its deadlines passed; `connect` = DNS, TCP or TLS failed, no byte was sent; `invalid` = an answer that is not one (HTML, broken JSON);
+`cut` = the connection ended after the request was sent; `cancelled` = we or the caller gave it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One way to reach a model: the model's name at a provider, paid with one credential. Printed as `model:provider`."""
+
+    model: str
+    provider: str
+    credential_id: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.model}:{self.provider}"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call. `input` includes cached and cache-writing tokens, `output` includes reasoning tokens (OpenAI's convention)."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a policy may know of a call. Built at the edge once; never holds prompts, only features of them."""
+
+    request_id: str
+    project_id: str
+    endpoint: Endpoint = "chat"
+    model: str = ""
+    stream: bool = False
+    input_tokens: int = 0
+    max_tokens: int | None = None
+    needs: frozenset[Capability] = frozenset()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    end_user_id: str | None = None
+    key_id: str = ""
+    at_ms: int = 0
+    """Arrival, milliseconds since the epoch (UTC). The only clock that a policy sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The parts of a complete answer that policies weigh: present on an `ok` outcome only when the step asked `until="body"`."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    tool_calls: int = 0
+    refusal: bool = False
+    logprob_mean: float | None = None
+    """Mean log probability of the output tokens, where the provider returned them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one attempt went. A provider's failure is a value, never an exception.
+
+    With `until="head"` an `ok` outcome is handed to the flow at the first content byte; latency, usage and cost are filled in afterwards by the driver.
+    """
+
+    target: Target
+    kind: OutcomeKind
+    status: int | None = None
+    latency_ms: float = 0.0
+    ttft_ms: float | None = None
+    usage: Usage = Usage()
+    cost_nano: int = 0
+    error_code: str | None = None
+    """The provider's own error code, or ours (`attempt_timeout`, `connect_failed`, ...)."""
+    answer: Answer | None = None
+    retry_after_ms: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.kind == "ok"
