@@ -1,0 +1,45 @@
+"""The registry of topics: who produces each, what it carries and how it is keyed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from google.protobuf.message import Message as Proto
+
+from modelux.events.v1.config_pb2 import ConfigChanged
+from modelux.events.v1.health_pb2 import ProviderHealthChanged
+from modelux.events.v1.request_pb2 import RequestCompleted
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic. `producer` is the only service that publishes to it; `schema` travels in each message's headers."""
+
+    name: str
+    message: type[Proto]
+    producer: str
+    consumers: tuple[str, ...]
+    key: str
+    partitions: int = 4
+
+    @property
+    def schema(self) -> str:
+        return self.message.DESCRIPTOR.full_name
+
+
+REQUEST_COMPLETED = Topic("request.completed", RequestCompleted, "proxy", ("ingest",), key="project_id", partitions=8)
+PROVIDER_HEALTH_CHANGED = Topic(
+    "provider.health_changed", ProviderHealthChanged, "ingest", ("proxy",), key="model:provider"
+)
+CONFIG_CHANGED = Topic("config.changed", ConfigChanged, "config", (), key="organization_id")
+
+TOPICS: Mapping[str, Topic] = {t.name: t for t in (REQUEST_COMPLETED, PROVIDER_HEALTH_CHANGED, CONFIG_CHANGED)}
+
+DEAD_LETTER_SUFFIX = ".dlq"
+
+
+def partitions() -> Mapping[str, int]:
+    """Every topic and its dead letters with their partition counts: what a bus must have before services start."""
+    counts = {t.name: t.partitions for t in TOPICS.values()}
+    return counts | {name + DEAD_LETTER_SUFFIX: 1 for name in counts}

@@ -1,0 +1,58 @@
+"""gRPC between services: servers, channels, deadlines and retries."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import grpc
+import grpc.aio
+
+T = TypeVar("T")
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""A snapshot of every project travels in one message."""
+DEADLINE_S = 5.0
+
+_OPTIONS = [
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.enable_http_proxy", 0),
+]
+_KEEPALIVE = [("grpc.keepalive_time_ms", 20_000), ("grpc.keepalive_timeout_ms", 5_000)]
+_RECONNECT = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 2_000)]
+_TRANSIENT = {grpc.StatusCode.UNAVAILABLE}
+
+
+def channel(target: str) -> grpc.aio.Channel:
+    """A channel to `unix:/path` or `dns:///host:port`. Connects on first use and reconnects by itself."""
+    return grpc.aio.insecure_channel(target, options=_OPTIONS + _KEEPALIVE + _RECONNECT)
+
+
+@asynccontextmanager
+async def serving(target: str, register: Callable[[grpc.aio.Server], None]) -> AsyncIterator[grpc.aio.Server]:
+    """Serves what `register` adds at `unix:/path` or `host:port`; on leaving, calls under way get two seconds."""
+    server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=256)
+    register(server)
+    server.add_insecure_port(target)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop(grace=2.0)
+
+
+async def retrying(call: Callable[[], Awaitable[T]], *, attempts: int = 3, base_s: float = 0.05) -> T:
+    """Runs an idempotent call again while the peer is unavailable: full jitter over a doubling bound."""
+    for attempt in range(attempts):
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in _TRANSIENT or attempt == attempts - 1:
+                raise
+        await asyncio.sleep(random.uniform(0, base_s * 2**attempt))
+    raise AssertionError("attempts must be positive")
