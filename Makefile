@@ -1,0 +1,57 @@
+# Everything a developer runs. A fresh machine needs Python 3.11 or newer and make; the rest is set up here.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PROTOS := $(shell find proto -name '*.proto')
+PACKAGES := libs services cli
+
+.PHONY: help run test test-nightly check format proto lock kafka bench-proxy bench-ingest clean
+
+help: ## Show the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	touch $@
+
+run: $(READY) ## Start the product with simulated providers and demo traffic
+	$(BIN)/modelux up --demo
+
+test: $(READY) kafka ## Every test that belongs to a change
+	$(BIN)/python -m pytest -m "not nightly" $(ARGS)
+
+test-nightly: $(READY) kafka ## All tests, the slow ones too
+	MODELUX_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## Lint, types, layers, protocol files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/python tests/proto_check.py --bin $(BIN)
+
+format: $(READY) ## Format and sort imports
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+
+proto: $(READY) ## Generate the protocol code
+	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=libs/contracts --pyi_out=libs/contracts --grpc_python_out=libs/contracts $(PROTOS)
+
+lock: $(READY) ## Resolve the dependencies anew
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+
+kafka: $(READY) ## Fetch Apache Kafka's jars for the tests (they skip without)
+	-@$(BIN)/python libs/bus/tests/kafka_jars.py .kafka
+
+bench-proxy: $(READY) ## One JSON line: the proxy against nginx on one core
+	$(BIN)/python bench/proxy.py
+
+bench-ingest: $(READY) ## One JSON line: bus to queryable row
+	$(BIN)/python bench/ingest.py
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) .kafka .mypy_cache .ruff_cache .pytest_cache .hypothesis
