@@ -48,3 +48,7 @@ def run(services: Annotated[list[str], typer.Argument(help="Names of services, e
 def main() -> None:
     """Entry point of the `modelux` script."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from routing_core.errors import ModeluxError
 
 RESTART_BASE_S = 0.2
 RESTART_MAX_S = 10.0
+_SET_PARENT_DEATH_SIGNAL = 1  # Linux: prctl(PR_SET_PDEATHSIG)
 STABLE_AFTER_S = 30.0
 """A process that lived this long starts its back-off anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One process to keep alive. `ready` tells whether it serves; `stop_s`: what it gets between SIGTERM and SIGKILL."""
+    """One process to keep alive. `ready` tells whether it serves; `stop_s` lies between SIGTERM and SIGKILL."""
 
     name: str
     argv: Sequence[str]
@@ -71,6 +73,7 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
 
     async def _keep(self, child: Child) -> None:
@@ -104,6 +107,12 @@ class Supervisor:
         raise StartFailed(
             "start_failed", f"{child.name} did not start: {_last_line(child.log)}", hint=f"See {child.log}."
         )
+
+
+def _end_with_parent() -> None:
+    """Runs in the child before it starts: where the kernel can, it ends the child should the supervisor be killed."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 async def _terminate(process: asyncio.subprocess.Process, grace_s: float) -> None:

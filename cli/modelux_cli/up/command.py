@@ -1,0 +1,226 @@
+"""`modelux up`: start everything on this machine, say how to reach it, keep it alive, stop it cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc.aio
+
+from modelux.config.v1.admin_pb2 import BootstrapRequest, BootstrapResponse
+from modelux.config.v1.admin_pb2_grpc import AdminServiceStub
+from modelux_cli.up import seeds
+from modelux_cli.up.layout import Machine, Ports, config_socket
+from modelux_cli.up.probe import answers, is_free
+from modelux_cli.up.secrets import load_or_create
+from modelux_cli.up.supervisor import StartFailed, Supervisor
+from modelux_cli.up.traffic import send_demo_traffic
+from modelux_embedded.errors import EngineError
+from modelux_embedded.postgres import EmbeddedPostgres
+from modelux_providers.catalog import ENVIRONMENT_KEYS
+from modelux_runtime.rpc import channel
+from modelux_runtime.settings import provider_keys
+from routing_core.errors import ModeluxError
+
+READY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line said."""
+
+    data_dir: Path
+    host: str
+    port: int
+    json: bool
+    demo: bool
+
+
+def default_data_dir() -> Path:
+    """`~/.modelux`; for root a folder that PostgreSQL's unprivileged account can enter."""
+    return Path("/var/lib/modelux") if os.geteuid() == 0 else Path.home() / ".modelux"
+
+
+def run_up(options: Options) -> int:
+    """Returns the exit status: 0 stopped, 1 something did not start, 2 refused."""
+    try:
+        with _owned(options.data_dir):
+            asyncio.run(_up(options))
+    except* KeyboardInterrupt:
+        return 0
+    except* (ModeluxError, EngineError) as refused:
+        for each in refused.exceptions:
+            _tell(str(each))
+        return 1 if refused.subgroup(StartFailed) else 2
+    return 0
+
+
+async def _up(options: Options) -> None:
+    for port in (options.port, options.port + 1):
+        if not is_free(options.host, port):
+            raise ModeluxError("port_taken", f"port {port} is in use", hint="Choose another with --port.")
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    secrets = load_or_create(options.data_dir / "keys.json")
+    async with _postgres(options.data_dir / "postgres") as database_url:
+        socket = config_socket(options.data_dir)
+        machine = Machine(options.data_dir, options.host, Ports.choose(options.port), secrets, database_url, socket)
+        supervisor = Supervisor(_tell)
+        async with asyncio.TaskGroup() as group:
+            try:
+                made = await _start(group, supervisor, machine, options)
+                _announce(options, machine, made)
+                if options.demo:
+                    group.create_task(send_demo_traffic("127.0.0.1", options.port, secrets.proxy_key))
+                await stop.wait()
+            finally:
+                await supervisor.stop()
+            raise _Stopped
+
+
+class _Stopped(Exception):
+    """Ends the task group after a clean stop."""
+
+
+async def _start(
+    group: asyncio.TaskGroup, supervisor: Supervisor, machine: Machine, options: Options
+) -> BootstrapResponse:
+    """Engines first, then the control plane, then what it should hold, then the proxy."""
+    control_plane, proxy = machine.services()
+    await supervisor.start(group, machine.analytics())
+    if options.demo:
+        await supervisor.start(group, machine.simulator())
+    await supervisor.start(group, control_plane)
+    made = await _bootstrap(machine, options)
+    await supervisor.start(group, proxy)
+    await _until_ready(machine)
+    return made
+
+
+async def _bootstrap(machine: Machine, options: Options) -> BootstrapResponse:
+    found = seeds.from_keys(provider_keys(ENVIRONMENT_KEYS))
+    if options.demo:
+        found = seeds.demo(f"http://127.0.0.1:{machine.ports.simulator}")
+    request = BootstrapRequest(
+        organization_name="default",
+        project_name="default",
+        proxy_key=machine.secrets.proxy_key,
+        management_key=machine.secrets.management_key,
+        credentials=found.credentials,
+        routing_configs=found.configs,
+    )
+    async with channel(f"unix:{machine.config_socket}") as connection:
+        try:
+            return await AdminServiceStub(connection).Bootstrap(request, timeout=READY_S, wait_for_ready=True)
+        except grpc.aio.AioRpcError as error:
+            log = machine.log("config")
+            raise StartFailed(
+                "start_failed", f"the config service refused: {error.details()}", hint=f"See {log}."
+            ) from None
+
+
+async def _until_ready(machine: Machine) -> None:
+    """Every process says it is ready, so that the first call of a newcomer succeeds."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + READY_S
+    for name, port in machine.ports.health.items():
+        check = answers(port, "/readyz")
+        while not await check():
+            if loop.time() > deadline:
+                raise StartFailed("start_failed", f"{name} is not ready", hint=f"See {machine.log(name)}.")
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def _postgres(folder: Path) -> AsyncIterator[str]:
+    """The database server, started again whenever it ends."""
+    server = EmbeddedPostgres(folder)
+    await asyncio.to_thread(server.start)
+
+    async def keep() -> None:
+        while True:
+            status = await server.wait()
+            _tell(f"postgres ended with status {status}; starting it again")
+            await asyncio.to_thread(server.start)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(keep())
+            yield server.url
+            keeper.cancel()
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+@contextmanager
+def _owned(data_dir: Path) -> Iterator[None]:
+    """Makes the data folder and holds its lock, so that a second `modelux up` there is refused in one line."""
+    try:
+        (data_dir / "logs").mkdir(parents=True, exist_ok=True)
+        lock = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ModeluxError(
+            "data_dir_unusable", f"cannot write to {data_dir}: {reason}", hint="Choose another --data-dir."
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise ModeluxError(
+            "data_dir_locked", f"another modelux runs in {data_dir}", hint="Stop it, or choose another --data-dir."
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _announce(options: Options, machine: Machine, made: BootstrapResponse) -> None:
+    proxy_url = f"http://{options.host}:{options.port}/v1"
+    manage_url = f"http://{options.host}:{options.port + 1}/manage/v1"
+    if options.json:
+        found = {
+            "proxy_url": proxy_url,
+            "manage_url": manage_url,
+            "dashboard_url": None,
+            "proxy_key": machine.secrets.proxy_key,
+            "management_key": machine.secrets.management_key,
+            "project_id": made.project_id,
+        }
+        print(json.dumps(found), flush=True)
+        return
+    print(
+        _WELCOME.format(proxy=proxy_url, manage=manage_url, secrets=machine.secrets, project=made.project_id),
+        flush=True,
+    )
+
+
+_WELCOME = """Modelux is ready.
+
+  proxy           {proxy}   (base_url of any OpenAI SDK)
+  management API  {manage}
+  proxy key       {secrets.proxy_key}
+  management key  {secrets.management_key}
+  project         {project}
+
+Try it:
+
+  curl {proxy}/chat/completions -H 'Authorization: Bearer {secrets.proxy_key}' \\
+    -H 'Content-Type: application/json' \\
+    -d '{{"model": "@production", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
+
+Then `modelux logs`, or `modelux logs --trace REQUEST_ID` for the whole decision. Stop with Ctrl-C."""
+
+
+def _tell(text: str) -> None:
+    print(f"modelux: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,102 @@
+"""The processes of one machine: which there are, on which ports, with which environment."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelux_cli.services import LAYOUTS
+from modelux_cli.up.probe import answers, free_port
+from modelux_cli.up.secrets import Secrets
+from modelux_cli.up.supervisor import Child
+from modelux_runtime.settings import child_environment
+
+LONGEST_SOCKET_PATH = 100
+"""Linux refuses Unix sockets whose path is 108 bytes or longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where everything listens. Only `proxy` and `management` leave loopback, and only when `--host` says so."""
+
+    proxy: int
+    management: int
+    analytics: int
+    simulator: int
+    health: Mapping[str, int]
+
+    @staticmethod
+    def choose(proxy: int) -> Ports:
+        health = {process[0]: free_port() for process in LAYOUTS["embedded"]}
+        return Ports(proxy, proxy + 1, free_port(), free_port(), health)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Everything that the child processes have in common."""
+
+    data_dir: Path
+    host: str
+    ports: Ports
+    secrets: Secrets
+    database_url: str
+    config_socket: Path
+
+    def environment(self, process: str) -> dict[str, str]:
+        """The environment of one process of services."""
+        clickhouse = f"http://modelux:{self.secrets.analytics_password}@127.0.0.1:{self.ports.analytics}/modelux"
+        config = f"unix:{self.config_socket}"
+        return child_environment(
+            {
+                "MODELUX_DATABASE_URL": self.database_url,
+                "MODELUX_CLICKHOUSE_URL": clickhouse,
+                "MODELUX_BUS_URL": self.database_url,
+                "MODELUX_ENCRYPTION_KEY": self.secrets.encryption_key,
+                "MODELUX_CONFIG_URL": config,
+                "MODELUX_CONFIG_LISTEN": config,
+                "MODELUX_HEALTH_PORT": str(self.ports.health[process]),
+                "MODELUX_PROXY_HOST": self.host,
+                "MODELUX_PROXY_PORT": str(self.ports.proxy),
+                "MODELUX_PROXY_DATA_DIR": str(self.data_dir / "proxy"),
+                "MODELUX_MANAGEMENT_HOST": self.host,
+                "MODELUX_MANAGEMENT_PORT": str(self.ports.management),
+            }
+        )
+
+    def services(self) -> list[Child]:
+        """One child per process of the layout; the control plane first, as the proxy asks it for its snapshot."""
+        children = []
+        for names in reversed(LAYOUTS["embedded"]):
+            argv = [sys.executable, "-m", "modelux_cli.main", "run", *names]
+            ready = answers(self.ports.health[names[0]], "/livez")
+            children.append(Child("+".join(names), argv, self.environment(names[0]), self.log(names[0]), ready))
+        return children
+
+    def analytics(self) -> Child:
+        """The analytics engine behind its HTTP endpoint."""
+        argv = [sys.executable, "-m", "modelux_embedded.clickhouse", "--data-dir", str(self.data_dir / "analytics")]
+        argv += ["--port", str(self.ports.analytics)]
+        env = child_environment({"MODELUX_ANALYTICS_PASSWORD": self.secrets.analytics_password})
+        return Child("analytics", argv, env, self.log("analytics"), answers(self.ports.analytics, "/ping"))
+
+    def simulator(self) -> Child:
+        """The simulated providers of the demo."""
+        argv = [sys.executable, "-m", "modelux_cli.main", "simulator", "--port", str(self.ports.simulator), "--demo"]
+        ready = answers(self.ports.simulator, "/simulator/stats")
+        return Child("simulator", argv, child_environment({}), self.log("simulator"), ready)
+
+    def log(self, name: str) -> Path:
+        return self.data_dir / "logs" / f"{name}.log"
+
+
+def config_socket(data_dir: Path) -> Path:
+    """Where the config service listens: in the data folder, or in a private temporary one where that path is too long."""
+    path = data_dir / "run" / "config.sock"
+    if len(str(path)) <= LONGEST_SOCKET_PATH:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.unlink(missing_ok=True)
+        return path
+    return Path(tempfile.mkdtemp(prefix="modelux-")) / "config.sock"

@@ -1,0 +1,1 @@
+"""Profiles and the summary that every run ends with."""
