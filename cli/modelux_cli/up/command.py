@@ -57,10 +57,18 @@ def run_up(options: Options) -> int:
     except* KeyboardInterrupt:
         return 0
     except* (ModeluxError, EngineError) as refused:
-        for each in refused.exceptions:
+        for each in _leaves(refused):
             _tell(str(each))
         return 1 if refused.subgroup(StartFailed) else 2
     return 0
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for each in group.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            yield from _leaves(each)
+        else:
+            yield each
 
 
 async def _up(options: Options) -> None:
@@ -79,16 +87,17 @@ async def _up(options: Options) -> None:
             try:
                 made = await _start(group, supervisor, machine, options)
                 _announce(options, machine, made)
-                if options.demo:
-                    group.create_task(send_demo_traffic("127.0.0.1", options.port, secrets.proxy_key))
-                await stop.wait()
+                async with asyncio.TaskGroup() as background:
+                    demo = background.create_task(_demo_traffic(options, secrets.proxy_key))
+                    await stop.wait()
+                    demo.cancel()
             finally:
                 await supervisor.stop()
-            raise _Stopped
 
 
-class _Stopped(Exception):
-    """Ends the task group after a clean stop."""
+async def _demo_traffic(options: Options, key: str) -> None:
+    if options.demo:
+        await send_demo_traffic("127.0.0.1", options.port, key)
 
 
 async def _start(
@@ -122,10 +131,8 @@ async def _bootstrap(machine: Machine, options: Options) -> BootstrapResponse:
         try:
             return await AdminServiceStub(connection).Bootstrap(request, timeout=READY_S, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
-            log = machine.log("config")
-            raise StartFailed(
-                "start_failed", f"the config service refused: {error.details()}", hint=f"See {log}."
-            ) from None
+            reason, log = error.details(), machine.log("config")
+            raise StartFailed("start_failed", f"the config service refused: {reason}", hint=f"See {log}.") from None
 
 
 async def _until_ready(machine: Machine) -> None:
@@ -199,10 +206,8 @@ def _announce(options: Options, machine: Machine, made: BootstrapResponse) -> No
         }
         print(json.dumps(found), flush=True)
         return
-    print(
-        _WELCOME.format(proxy=proxy_url, manage=manage_url, secrets=machine.secrets, project=made.project_id),
-        flush=True,
-    )
+    text = _WELCOME.format(proxy=proxy_url, manage=manage_url, secrets=machine.secrets, project=made.project_id)
+    print(text, flush=True)
 
 
 _WELCOME = """Modelux is ready.

@@ -93,7 +93,7 @@ class Machine:
 
 
 def config_socket(data_dir: Path) -> Path:
-    """Where the config service listens: in the data folder, or in a private temporary one where that path is too long."""
+    """Where the config service listens: in the data folder, or in a temporary one where that path is too long."""
     path = data_dir / "run" / "config.sock"
     if len(str(path)) <= LONGEST_SOCKET_PATH:
         path.parent.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a new installation starts with: credentials from the environment, or the demo's simulated providers and three configs."""
+"""What a new installation starts with: credentials from the environment, or the demo's providers and configs."""
 
 from __future__ import annotations
 
@@ -72,9 +72,8 @@ def demo(simulator_url: str) -> Seeds:
 def from_keys(keys: dict[str, str]) -> Seeds:
     """A credential for each provider key found, and `@production` as a fallback chain over them."""
     credentials = [BootstrapCredential(name=vendor, provider=vendor, secret=key) for vendor, key in keys.items()]
-    models = [
-        model for vendor, model in (("openai", _MINI), ("anthropic", _HAIKU), ("google", _FLASH)) if vendor in keys
-    ]
+    usual = {"openai": _MINI, "anthropic": _HAIKU, "google": _FLASH}
+    models = [model for vendor, model in usual.items() if vendor in keys]
     if not models:
         return Seeds(credentials, [])
     policy: dict[str, object] = {"strategy": "fallback", "attempts": [{"model": model} for model in models]}

@@ -43,7 +43,7 @@ class Supervisor:
         self._tell = tell
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._children: list[Child] = []
-        self._stopping = False
+        self._keepers: list[asyncio.Task[None]] = []
 
     def pids(self) -> dict[str, int]:
         """Process ids by name, of what runs now."""
@@ -53,12 +53,13 @@ class Supervisor:
         """Starts a child, keeps it alive from now on, and returns when it is ready. Raises `StartFailed`."""
         self._children.append(child)
         await self._spawn(child)
-        group.create_task(self._keep(child), name=f"keep-{child.name}")
+        self._keepers.append(group.create_task(self._keep(child), name=f"keep-{child.name}"))
         await self._await_ready(child)
 
     async def stop(self) -> None:
         """Stops all, last started first."""
-        self._stopping = True
+        for keeper in self._keepers:
+            keeper.cancel()
         for child in reversed(self._children):
             process = self._running.get(child.name)
             if process is not None and process.returncode is None:
@@ -82,15 +83,11 @@ class Supervisor:
         while True:
             started = loop.time()
             status = await self._running[child.name].wait()
-            if self._stopping:
-                return
             if loop.time() - started > STABLE_AFTER_S:
                 delay_s = RESTART_BASE_S
             self._tell(f"{child.name} ended with status {status}; starting it again (log: {child.log})")
             await asyncio.sleep(delay_s)
             delay_s = min(delay_s * 2, RESTART_MAX_S)
-            if self._stopping:
-                return
             await self._spawn(child)
 
     async def _await_ready(self, child: Child) -> None:

@@ -30,7 +30,7 @@ _DEADLINES = Deadlines(connect_s=5, first_byte_s=60, idle_s=60, total_s=120)
 
 
 def bodies(count: int, seed: int = SEED) -> Iterator[bytes]:
-    """`count` chat requests: agent runs of several steps (planner, executors, a last call), and single calls between."""
+    """`count` chat requests: agent runs of several steps (planner, executors, a last call), and single calls."""
     rng = random.Random(seed)
     sent = 0
     while sent < count:
