@@ -51,16 +51,15 @@ def default_data_dir() -> Path:
 
 def run_up(options: Options) -> int:
     """Returns the exit status: 0 stopped, 1 something did not start, 2 refused."""
+    status = 0
     try:
         with _owned(options.data_dir):
             asyncio.run(_up(options))
-    except* KeyboardInterrupt:
-        return 0
     except* (ModeluxError, EngineError) as refused:
         for each in _leaves(refused):
             _tell(str(each))
-        return 1 if refused.subgroup(StartFailed) else 2
-    return 0
+        status = 1 if refused.subgroup(StartFailed) else 2
+    return status
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
@@ -129,7 +128,9 @@ async def _bootstrap(machine: Machine, options: Options) -> BootstrapResponse:
     )
     async with channel(f"unix:{machine.config_socket}") as connection:
         try:
-            return await AdminServiceStub(connection).Bootstrap(request, timeout=READY_S, wait_for_ready=True)
+            stub = AdminServiceStub(connection)
+            made: BootstrapResponse = await stub.Bootstrap(request, timeout=READY_S, wait_for_ready=True)
+            return made
         except grpc.aio.AioRpcError as error:
             reason, log = error.details(), machine.log("config")
             raise StartFailed("start_failed", f"the config service refused: {reason}", hint=f"See {log}.") from None

@@ -32,16 +32,23 @@ def main(services: Sequence[Service[Any]]) -> int:
         print(f"modelux: {error}", file=sys.stderr)
         return 2
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    status = 0
     try:
         uvloop.run(_run(settings, loaded))
     except* ModeluxError as refused:
-        for each in refused.exceptions:
-            print(f"modelux: {each}", file=sys.stderr)
-        return 2
+        print(f"modelux: {_first(refused)}", file=sys.stderr)
+        status = 2
     except* Exception as crashed:
         log.error("crashed", exc_info=crashed)
-        return 1
-    return 0
+        status = 1
+    return status
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 async def _run(settings: PlatformSettings, loaded: Sequence[tuple[Service[Any], Any]]) -> None:
