@@ -46,7 +46,7 @@ def listen(host: str, port: int) -> socket.socket:
 async def serve_app(app: App, sock: socket.socket, *, body_timeout_s: int = 30) -> None:
     """Serves until cancelled; then lets answers under way finish for up to five seconds."""
     config = Config(
-        app=app,  # type: ignore[arg-type]  # uvicorn's own alias is narrower than ASGI
+        app=app,
         log_config=None,
         access_log=False,
         lifespan="off",

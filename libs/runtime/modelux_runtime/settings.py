@@ -20,24 +20,28 @@ class InvalidSetting(ModeluxError):
     """A variable that is missing or does not parse."""
 
 
-def setting(default: object, help: str) -> object:
-    """A dataclass field with its documentation; a default of `...` makes the setting required."""
-    metadata = {"help": help}
-    return field(metadata=metadata) if default is ... else field(default=default, metadata=metadata)
+def setting(default: S, help: str) -> S:
+    """A dataclass field with a default and its documentation."""
+    return field(default=default, metadata={"help": help})
+
+
+def required(kind: type[S], help: str) -> S:
+    """A dataclass field that the environment must set."""
+    return cast(S, field(metadata={"help": help}))
 
 
 @dataclass(frozen=True, slots=True)
 class PlatformSettings:
     """Where the shared things are: `MODELUX_<FIELD>`."""
 
-    database_url: str = cast(str, setting("", "PostgreSQL, `postgresql://user:password@host:port/name`"))
-    clickhouse_url: str = cast(str, setting("", "ClickHouse over HTTP, `http://user:password@host:port/database`"))
-    bus_url: str = cast(str, setting("", "`kafka://host:port`, `postgresql://…` or `memory://`"))
-    encryption_key: str = cast(str, setting("", "Base64 of 32 bytes that seal provider keys"))
-    config_url: str = cast(str, setting("", "gRPC target of the config service, `unix:/path` or `dns:///host:port`"))
-    health_host: str = cast(str, setting("127.0.0.1", "Address of /livez, /readyz and /metrics"))
-    health_port: int = cast(int, setting(0, "Their port; 0 lets the system choose"))
-    log_level: str = cast(str, setting("info", "debug, info, warning or error"))
+    database_url: str = setting("", "PostgreSQL, `postgresql://user:password@host:port/name`")
+    clickhouse_url: str = setting("", "ClickHouse over HTTP, `http://user:password@host:port/database`")
+    bus_url: str = setting("", "`kafka://host:port`, `postgresql://…` or `memory://`")
+    encryption_key: str = setting("", "Base64 of 32 bytes that seal provider keys")
+    config_url: str = setting("", "gRPC target of the config service, `unix:/path` or `dns:///host:port`")
+    health_host: str = setting("127.0.0.1", "Address of /livez, /readyz and /metrics")
+    health_port: int = setting(0, "Their port; 0 lets the system choose")
+    log_level: str = setting("info", "debug, info, warning or error")
 
 
 def load(kind: type[S], prefix: str, environ: Mapping[str, str] | None = None) -> S:
@@ -93,7 +97,7 @@ def _parse(name: str, text: str, kind: object) -> object:
                 return text.lower() in _TRUE
             raise ValueError
         if kind in (int, float, Path):
-            return cast("type[int | float | Path]", kind)(text)
+            return kind(text)
     except ValueError as error:
         wanted = getattr(kind, "__name__", str(kind))
         raise InvalidSetting("setting_invalid", f"{name} is not a valid {wanted}") from error
