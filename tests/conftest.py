@@ -1,1 +1,0 @@
-"""Profiles and the summary that every run ends with."""
