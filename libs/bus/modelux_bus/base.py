@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NamedTuple
+
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,18 @@ class Delivery:
 
 
 class Rebalanced(Exception):
-    """The group changed and this member lost partitions: what it fetched and did not commit is somebody else's now. Fetch again."""
+    """This member lost partitions: what it fetched and did not commit may be somebody else's now.
+
+    Drop the batch and fetch again: fetching resumes from the last commit of every partition still held.
+    """
 
 
 class BusUnavailable(Exception):
     """The bus cannot be reached or did not acknowledge in time. The outcome of a publish is unknown: send again."""
+
+
+class MessageTooLarge(ValueError):
+    """A message above `MAX_MESSAGE_BYTES`: sending it again cannot help."""
 
 
 class Subscription(ABC):
@@ -48,23 +57,34 @@ class Subscription(ABC):
 
     @abstractmethod
     async def fetch(self, max_messages: int, max_wait_s: float) -> list[Delivery]:
-        """Up to `max_messages` in order per partition; an empty list after `max_wait_s` without any. Raises `Rebalanced`, `BusUnavailable`."""
+        """Up to `max_messages` in order per partition; an empty list after `max_wait_s` without any.
+
+        A call continues behind what the last one returned, committed or not. Raises `Rebalanced`, `BusUnavailable`.
+        """
 
     @abstractmethod
     async def commit(self, next_offsets: Mapping[Partition, int]) -> None:
-        """Records that everything below each offset is done. Raises `Rebalanced` when this member no longer holds the partition."""
+        """Records that everything below each offset is done.
+
+        Raises `Rebalanced` when this member no longer holds a partition (those it still holds are committed),
+        `ValueError` for an offset above what it fetched, `BusUnavailable`.
+        """
 
     @abstractmethod
     def assigned(self) -> frozenset[Partition]:
-        """The partitions this member holds now."""
+        """The partitions this member holds now, as far as it knows; changes only during `fetch` and `commit`."""
 
 
 class Bus(ABC):
-    """A message bus. Every method has a deadline of its own and raises `BusUnavailable` past it."""
+    """A message bus. Connects at first use. Every method has its own deadline and raises `BusUnavailable` past it."""
 
     @abstractmethod
     async def publish(self, messages: Sequence[Message]) -> None:
-        """Returns once every message is acknowledged by the broker, in order per key. At-least-once: a failed call may have published some."""
+        """Returns once every message is acknowledged by the broker, in order per key.
+
+        At-least-once: a failed call may have published some. A topic nobody created yet is `BusUnavailable`, since
+        its owner may still be starting. Raises `MessageTooLarge` before anything is sent.
+        """
 
     @abstractmethod
     def subscribe(self, group: str, topics: Sequence[str]) -> AbstractAsyncContextManager[Subscription]:
@@ -76,7 +96,18 @@ class Bus(ABC):
 
     @abstractmethod
     async def ensure(self, topics: Mapping[str, int]) -> None:
-        """Creates the topics that do not exist (name -> number of partitions). Idempotent; never shrinks or grows an existing one."""
+        """Creates the topics that do not exist (name -> partitions). Idempotent; never shrinks or grows one."""
 
     @abstractmethod
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Lets go of every connection. Subscriptions must have been left before. Idempotent."""
+
+
+def check_sizes(messages: Iterable[Message]) -> None:
+    """Raises `MessageTooLarge` for the first message that no bus takes."""
+    for message in messages:
+        size = len(message.key) + len(message.value)
+        if size > MAX_MESSAGE_BYTES:
+            raise MessageTooLarge(
+                f"message {message.id!r} for topic {message.topic!r} has {size} bytes, at most {MAX_MESSAGE_BYTES} fit"
+            )
