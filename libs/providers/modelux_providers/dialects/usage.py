@@ -1,0 +1,113 @@
+"""Token counts as providers report them, made believable, and written the way OpenAI writes them.
+
+OpenAI's convention holds everywhere: `input` includes what was cached, `output` includes reasoning.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from modelux_providers.dialects.lenient import decode
+from routing_core.types import Usage
+
+_BELIEVABLE = 1_000_000_000
+"""No call has this many tokens; a count beyond it is a broken provider's."""
+
+
+class _Details(msgspec.Struct, gc=False):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class _OpenAIUsage(msgspec.Struct, gc=False):
+    prompt_tokens: int = 0
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+    prompt_cache_hit_tokens: int | None = None
+    """DeepSeek's name for cached_tokens."""
+
+
+_NOTHING = _Details()
+_decode_fast = msgspec.json.Decoder(_OpenAIUsage).decode
+
+
+def count(value: object) -> int | None:
+    """A token count, or None where it cannot be one (negative, text, a fraction, NaN, 1e30)."""
+    if type(value) is float and value.is_integer() and value < _BELIEVABLE:
+        value = int(value)
+    if type(value) is not int or not 0 <= value < _BELIEVABLE:
+        return None
+    return value
+
+
+def believable(
+    input: int, output: int, *, cache_read: int = 0, cache_write: int = 0, reasoning: int = 0
+) -> Usage | None:
+    """Usage with its parts no larger than their wholes; None for the 0/0 that some servers send in place of a count."""
+    if not input and not output:
+        return None
+    cache_read = min(cache_read, input)
+    return Usage(input, output, cache_read, min(cache_write, input - cache_read), min(reasoning, output))
+
+
+def read(raw: bytes | msgspec.Raw) -> Usage | None:
+    """OpenAI's `usage` object, or None where it is missing or cannot be believed."""
+    try:
+        usage = _decode_fast(raw)
+    except msgspec.DecodeError:
+        return _read_loosely(bytes(raw))
+    details, produced = usage.prompt_tokens_details or _NOTHING, usage.completion_tokens_details or _NOTHING
+    cached = details.cached_tokens or usage.prompt_cache_hit_tokens or 0
+    written, reasoning = details.cache_write_tokens or 0, produced.reasoning_tokens or 0
+    return _checked(usage.prompt_tokens, usage.completion_tokens or 0, usage.total_tokens, cached, written, reasoning)
+
+
+def _checked(
+    prompt: int, completion: int, total: int | None, cached: int, written: int, reasoning: int
+) -> Usage | None:
+    if not (0 <= prompt < _BELIEVABLE and 0 <= completion < _BELIEVABLE):
+        return None
+    if min(cached, written, reasoning) < 0:
+        cached, written, reasoning = max(cached, 0), max(written, 0), max(reasoning, 0)
+    if 0 < reasoning < _BELIEVABLE and total == prompt + completion + reasoning:
+        completion += reasoning  # xAI and Gemini's OpenAI endpoint count reasoning beside the completion, not in it.
+    return believable(prompt, completion, cache_read=cached, cache_write=written, reasoning=reasoning)
+
+
+def _read_loosely(raw: bytes) -> Usage | None:
+    members = decode(raw, dict[str, object])
+    if members is None:
+        return None
+    prompt, completion = count(members.get("prompt_tokens")), count(members.get("completion_tokens", 0))
+    if prompt is None or completion is None:
+        return None
+
+    def detail(group: str, name: str) -> int:
+        details = members.get(group)
+        return (count(details.get(name)) or 0) if isinstance(details, dict) else 0
+
+    return _checked(
+        prompt,
+        completion,
+        count(members.get("total_tokens")),
+        detail("prompt_tokens_details", "cached_tokens"),
+        detail("prompt_tokens_details", "cache_write_tokens"),
+        detail("completion_tokens_details", "reasoning_tokens"),
+    )
+
+
+def written(usage: Usage) -> dict[str, object]:
+    """OpenAI's `usage` object for an answer of another provider."""
+    prompt_details: dict[str, object] = {"cached_tokens": usage.cache_read}
+    if usage.cache_write:
+        prompt_details["cache_write_tokens"] = usage.cache_write
+    return {
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.input + usage.output,
+        "prompt_tokens_details": prompt_details,
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+    }
