@@ -1,0 +1,208 @@
+"""Compose an answer: plausible, made from the seed and the request alone, of the length and kind that was asked for."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import NormalDist
+
+from modelux_providers.simulator.recorded import Recorded, Recordings
+from modelux_providers.simulator.samples import sample
+from modelux_providers.simulator.scenario import Behaviour
+from modelux_providers.simulator.vectors import vector
+from modelux_providers.simulator.words import Ask, Choice, Finish, Reply, Tokens, ToolCall, draw
+
+_PIECE = re.compile(r"\s*\S{1,12}|\s+")
+_WORDS = [
+    "the",
+    "answer",
+    "depends",
+    "on",
+    "how",
+    "each",
+    "part",
+    "behaves",
+    "under",
+    "load",
+    "and",
+    "a",
+    "short",
+    "example",
+    "makes",
+    "this",
+    "clear",
+    "first",
+    "measure",
+    "what",
+    "matters",
+    "then",
+    "change",
+    "one",
+    "thing",
+    "at",
+    "a",
+    "time",
+    "keep",
+    "notes",
+    "compare",
+    "both",
+    "results",
+    "carefully",
+    "because",
+    "small",
+    "differences",
+    "often",
+    "come",
+    "from",
+    "noise",
+    "in",
+    "practice",
+    "most",
+    "teams",
+    "begin",
+    "with",
+    "simple",
+    "rules",
+    "review",
+    "them",
+    "every",
+    "week",
+    "and",
+    "move",
+    "traffic",
+    "only",
+    "after",
+    "evidence",
+    "agrees",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Composer:
+    """Makes replies. `seed` shifts every draw; `recordings` win over made text."""
+
+    seed: int
+    created: int
+    recordings: Recordings
+
+    def reply(self, ask: Ask, behaviour: Behaviour, digest: str) -> Reply:
+        """Answer a chat or embeddings request; `digest` identifies the request's bytes."""
+        identity = f"{self.seed}:{digest}"
+        ident = f"{int(draw(identity, 'id', 1) * 2**53):014x}{int(draw(identity, 'id', 2) * 2**40):010x}"
+        model = behaviour.served_model or ask.model
+        prompt = behaviour.input_tokens or max(1, (len(ask.text.encode("utf-8", "replace")) + 3) // 4)
+        if ask.endpoint == "embeddings":
+            size = behaviour.dimensions or ask.dimensions or _dimensions(ask.model)
+            vectors = tuple(vector(text, size) for text in ask.inputs)
+            return Reply(ident, model, self.created, (), Tokens(input=prompt), vectors)
+        recorded = self.recordings.find(ask.model, ask.prompt)
+        choices = tuple(self._choice(ask, behaviour, f"{identity}:{index}", recorded) for index in range(ask.choices))
+        output = sum(map(count, choices)) + behaviour.reasoning_tokens * len(choices)
+        if recorded is not None:
+            prompt, output = recorded.input_tokens or prompt, recorded.output_tokens or output
+        tokens = Tokens(
+            prompt,
+            output,
+            min(prompt, behaviour.cached_tokens),
+            behaviour.cache_write_tokens,
+            behaviour.reasoning_tokens * len(choices),
+        )
+        return Reply(ident, model, self.created, choices, tokens, latency_ms=recorded.latency_ms if recorded else 0.0)
+
+    def _choice(self, ask: Ask, behaviour: Behaviour, identity: str, recorded: Recorded | None) -> Choice:
+        reasoning = behaviour.reasoning
+        if not reasoning and (behaviour.reasoning_tokens or ask.thinking):
+            reasoning = " ".join(_made(f"{identity}:why", min(behaviour.reasoning_tokens or 12, 200)))
+        if behaviour.block:
+            return Choice(finish="content_filter")
+        if behaviour.refusal:
+            return Choice(refusal=behaviour.refusal)
+        tools = () if behaviour.text or recorded else _tools(ask, behaviour, identity)
+        if tools:
+            return Choice("", reasoning, tools, finish="tool_calls")
+        text, finish = _limited(recorded.answer if recorded else _text(ask, behaviour, identity), ask, behaviour)
+        return Choice(text, reasoning, finish=finish)
+
+
+def pieces(text: str) -> list[str]:
+    """Cut a text into the simulator's tokens; joined they give the text again."""
+    return _PIECE.findall(text)
+
+
+def count(choice: Choice) -> int:
+    """The output tokens of a choice, without hidden reasoning."""
+    texts = (choice.text, choice.refusal, *(f"{tool.name} {tool.arguments}" for tool in choice.tools))
+    return sum(len(pieces(text)) for text in texts)
+
+
+def _text(ask: Ask, behaviour: Behaviour, identity: str) -> str:
+    if behaviour.surrogate or behaviour.invalid_utf8:  # Marks that the wire turns into broken bytes.
+        return "Broken \ue000 here." if behaviour.surrogate else "Broken \ue001 here."
+    if behaviour.text:
+        return behaviour.text
+    if ask.schema is not None:
+        return sample(ask.schema, identity)
+    if ask.json_mode:
+        return '{"answer": "' + " ".join(_made(identity, 8)) + '"}'
+    return _prose(ask.prompt, identity, _length(behaviour, identity))
+
+
+def _length(behaviour: Behaviour, identity: str) -> int:
+    if not behaviour.output_tokens:
+        return 16 + int(draw(identity, "length") * 81)
+    spread = behaviour.output_sigma * NormalDist().inv_cdf(max(1e-9, draw(identity, "length")))
+    return max(1, round(behaviour.output_tokens * math.exp(spread)))
+
+
+def _prose(prompt: str, identity: str, length: int) -> str:
+    """Exactly `length` pieces: an echo of the prompt's first words, then made sentences."""
+    words = [word[:12] for word in re.sub(r"\[\[sim:.*?\]\]", "", prompt, flags=re.DOTALL).split()[:8]]
+    words = ["About:", *words[:-1], f"{words[-1][:11]}."] if words else []
+    words += _made(identity, max(0, length - len(words)))
+    return " ".join(words[:length])
+
+
+def _made(identity: str, length: int) -> Iterator[str]:
+    for index in range(length):
+        word = _WORDS[int(draw(identity, index) * len(_WORDS))]
+        first = index % 9 == 0
+        last = index % 9 == 8 or index == length - 1
+        yield (word.capitalize() if first else word) + ("." if last else "")
+
+
+def _limited(text: str, ask: Ask, behaviour: Behaviour) -> tuple[str, Finish]:
+    """Cut a text where the request's token limit does; reasoning counts against the limit."""
+    if ask.max_tokens is None:
+        return text, "stop"
+    room = max(0, ask.max_tokens - behaviour.reasoning_tokens)
+    words = pieces(text)
+    return (text, "stop") if len(words) <= room else ("".join(words[:room]), "length")
+
+
+def _tools(ask: Ask, behaviour: Behaviour, identity: str) -> tuple[ToolCall, ...]:
+    named = [tool for tool in ask.tools if tool.name == ask.tool_choice]
+    offered = named or list(ask.tools)
+    forced = bool(named) or ask.tool_choice == "required"
+    wanted = behaviour.tool_calls if behaviour.tool_calls >= 0 else int(forced or not ask.after_tool)
+    if not offered or ask.tool_choice == "none":
+        return ()
+    if not ask.parallel:
+        wanted = min(wanted, 1)
+    return tuple(
+        ToolCall(
+            f"{int(draw(identity, 'tool', index) * 2**53):014x}",
+            offered[index % len(offered)].name,
+            sample(offered[index % len(offered)].schema, f"{identity}:{index}")
+            if behaviour.arguments is None
+            else behaviour.arguments,
+        )
+        for index in range(wanted)
+    )
+
+
+def _dimensions(model: str) -> int:
+    if "large" in model or "gemini-embedding" in model:
+        return 3072
+    return 768 if "text-embedding-004" in model else 1536
