@@ -1,7 +1,8 @@
 """Rank targets by measured latency: power of two choices, with a floor of exploration for cold targets.
 
-Two random candidates are compared and the better one leads, so that many proxies with the same stale numbers do not all rush to one
-provider (Mitzenmacher 2001; the load factor is that of PeakEWMA in Finagle and Linkerd). All chance comes in as draws.
+Two random candidates are compared and the better one leads, so that many proxies with the same stale numbers do not
+all rush to one provider (Mitzenmacher 2001; the load factor is that of PeakEWMA in Finagle and Linkerd). All chance
+comes in as draws.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ _WORST_SUCCESS = 0.05
 def score(health: Health, metric: Metric) -> float | None:
     """Expected milliseconds to a usable answer, or None where nothing is measured.
 
-    Latency x (calls in flight + 1) / success rate: a busy target queues, a failing one must be asked again (the rate is floored at 5 %).
+    Latency x (calls in flight + 1) / success rate: a busy target queues, a failing one must be asked again (the rate
+    is floored at 5 %).
     """
     latency = health.ttft_ms if metric == "ttft" else health.p50_ms
     if latency is None:
@@ -42,8 +44,9 @@ def choose(
 ) -> tuple[tuple[Target, ...], str]:
     """All candidates in the order to try them, and why the first one leads.
 
-    `draw_a`, `draw_b` and `explore_draw` are independent draws in [0, 1); `floor` is the share of requests spent on measuring. Behind the
-    leader stand the others by score, then the unmeasured in the given order. Raises ValueError when there are no candidates.
+    `draw_a`, `draw_b` and `explore_draw` are independent draws in [0, 1); `floor` is the share of requests spent on
+    measuring. Behind the leader stand the others by score, then the unmeasured in the given order. Raises ValueError
+    when there are no candidates.
     """
     if not candidates:
         raise ValueError("no candidates to choose from")
@@ -80,7 +83,8 @@ def _leader(
     one, other = measured[first], measured[second]
     if (scores[other] or 0.0, second) < (scores[one] or 0.0, first):
         one, other = other, one
-    return one, f"faster of two drawn: {metric} {_ms(healths, one, metric)} against {_ms(healths, other, metric)} of {other.name}"
+    mine, theirs = _ms(healths, one, metric), _ms(healths, other, metric)
+    return one, f"faster of two drawn: {metric} {mine} against {theirs} of {other.name}"
 
 
 def _ms(healths: Mapping[Target, Health], target: Target, metric: Metric) -> str:

@@ -47,7 +47,8 @@ def test_ttft_is_a_metric_of_its_own() -> None:
 def test_a_cold_target_gets_exactly_its_floor() -> None:
     healths = {A: WARM[A], B: WARM[B]}
     led = [
-        choose([A, B, C], healths, draw("a", str(n)), draw("b", str(n)), draw("x", str(n)), 0.05)[0][0] for n in range(4000)
+        choose([A, B, C], healths, draw("a", str(n)), draw("b", str(n)), draw("x", str(n)), 0.05)[0][0]
+        for n in range(4000)
     ]
     assert 0.035 < led.count(C) / len(led) < 0.065
     assert led.count(B) == 0
