@@ -2,17 +2,18 @@
 
     Flow = Generator[Step, tuple[Outcome, ...], Decision]
 
-A policy does no I/O and cannot tell live traffic from replay. The driver runs the attempts of a `Step` and sends back one `Outcome` per
-attempt, in the order of `Step.attempts` (an attempt that was given up because another won is `cancelled`).
+A policy does no I/O and cannot tell live traffic from replay. The driver runs the attempts of a `Step` and sends back
+one `Outcome` per attempt, in the order of `Step.attempts` (an attempt that was given up because another won is
+`cancelled`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from routing_core.types import Outcome, Target
+from routing_core.types import Outcome, Target, Traits
 
 Mode = Literal["all", "race"]
 """`all`: wait for every attempt (or the step's timeout); `race`: the first `ok` wins, the others are cancelled."""
@@ -70,14 +71,19 @@ class Step:
     """Bound on the whole step; what is not done by then is `timeout`."""
     candidates: tuple[Candidate, ...] = ()
     excluded: tuple[Excluded, ...] = ()
+    accept: Callable[[Outcome], bool] | None = field(default=None, compare=False)
+    """Only in a `race` until `body`: an `ok` outcome that it refuses does not win, and the race goes on. Pure and quick."""
+    draw: float | None = None
+    """The chance that ranked the candidates, where there was one; kept in the trace."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a policy concluded. `selected` is the index, over all outcomes the flow received so far, of the answer to return; None = failed.
+    """What a policy concluded. `selected` is the index, over all outcomes the flow received so far, of the answer to
+    return; None = failed.
 
-    `code` tells why there is none: `no_candidates` (nothing was eligible), `attempts_failed` (the last outcome tells how), or an error
-    code of the policy's own.
+    `code` tells why there is none: `no_candidates` (nothing was eligible), `attempts_failed` (the last outcome tells
+    how), or an error code of the policy's own.
     """
 
     selected: int | None
@@ -89,10 +95,22 @@ class Decision:
     candidates: tuple[Candidate, ...] = ()
     """Only for decisions without any step (nothing was eligible)."""
     excluded: tuple[Excluded, ...] = ()
+    policy_version: int = 0
+    traits: Mapping[int, Traits] = field(default_factory=dict)
+    """What was read off the answers that were weighed, by the index of their outcome."""
 
-    def via(self, hop: Hop) -> Decision:
-        """The same decision, reached through one more delegation (outermost first)."""
-        return replace(self, path=(hop, *self.path))
+    def via(self, hop: Hop, name: str = "", version: int = 0) -> Decision:
+        """The same decision, reached through one more delegation (outermost first), to a policy of that name and
+        version.
+
+        The innermost name stays: it is the policy that decided.
+        """
+        return replace(
+            self,
+            path=(hop, *self.path),
+            policy_name=self.policy_name or name,
+            policy_version=self.policy_version or version,
+        )
 
 
 Flow = Generator[Step, tuple[Outcome, ...], Decision]

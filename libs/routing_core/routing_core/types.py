@@ -9,8 +9,8 @@ from typing import Literal
 Endpoint = Literal["chat", "embeddings"]
 Capability = Literal["tools", "vision", "json_schema", "logprobs", "reasoning", "embeddings"]
 OutcomeKind = Literal["ok", "status", "timeout", "connect", "invalid", "cut", "cancelled"]
-"""How an attempt ended: `ok` = a usable answer (or its first content); `status` = the provider answered 4xx/5xx; `timeout` = one of
-its deadlines passed; `connect` = DNS, TCP or TLS failed, no byte was sent; `invalid` = an answer that is not one (HTML, broken JSON);
+"""How an attempt ended: `ok` = a usable answer (or its first content); `status` = the provider answered 4xx/5xx;
+`timeout` = one of its deadlines passed; `connect` = DNS, TCP or TLS failed, no byte was sent; `invalid` = an answer that is not one (HTML, broken JSON);
 `cut` = the connection ended after the request was sent; `cancelled` = we or the caller gave it up."""
 
 
@@ -59,6 +59,20 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Traits:
+    """What a policy read off an answer's text. Traces keep it, so that a replay can weigh an answer whose text is not kept."""
+
+    digest: str
+    """Of the normalised text, keyed by the request: equal digests are the same answer. Empty where the policy did not compare."""
+    json: bool | None = None
+    """Whether the text is one JSON value; None where no rule asked, as below."""
+    refusal: bool | None = None
+    score: float | None = None
+    """The answer's rating of itself, 0 to 1; None too where it gave none."""
+    matches: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The parts of a complete answer that policies weigh: present on an `ok` outcome only when the step asked `until="body"`."""
 
@@ -68,13 +82,16 @@ class Answer:
     refusal: bool = False
     logprob_mean: float | None = None
     """Mean log probability of the output tokens, where the provider returned them."""
+    traits: Traits | None = None
+    """Set in a replay only, in place of the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one attempt went. A provider's failure is a value, never an exception.
 
-    With `until="head"` an `ok` outcome is handed to the flow at the first content byte; latency, usage and cost are filled in afterwards by the driver.
+    With `until="head"` an `ok` outcome is handed to the flow at the first content byte; latency, usage and cost are
+    filled in afterwards by the driver.
     """
 
     target: Target

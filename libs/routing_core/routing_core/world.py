@@ -64,9 +64,11 @@ class World:
     price_version: str = ""
 
     def resolve(self, model: str, credential_id: str | None = None) -> tuple[Offer, ...]:
-        """Offers for `model` or `model:provider`, restricted to a credential where one is named. Empty when there is none.
+        """Offers for `model` or `model:provider`, restricted to a credential where one is named. Empty when there is
+        none.
 
-        A model name may itself hold colons (`llama3:8b`), so the whole string is looked up before its last colon is read as a provider.
+        A model name may itself hold colons (`llama3:8b`), so the whole string is looked up before its last colon is
+        read as a provider.
         """
         found = self.offers.get(model)
         if found is None and ":" in model:

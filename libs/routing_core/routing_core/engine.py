@@ -1,0 +1,203 @@
+"""Run a policy for one request: step by step, whoever makes the calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Never, TypeVar, overload
+
+from routing_core.config import MAX_DEPTH, NamedPolicy, Policy, strategy_of
+from routing_core.flow import Decision, Flow, Hop, Step
+from routing_core.policies.ab_test import ab_test
+from routing_core.policies.cascade import cascade
+from routing_core.policies.choice import Choice, Place
+from routing_core.policies.cost_optimized import cost_optimized
+from routing_core.policies.custom_rules import custom_rules
+from routing_core.policies.ensemble import ensemble
+from routing_core.policies.fallback import fallback
+from routing_core.policies.latency_optimized import latency_optimized
+from routing_core.policies.reference import reference
+from routing_core.policies.single import single
+from routing_core.shapes import (
+    AbTest,
+    Cascade,
+    CostOptimized,
+    CustomRules,
+    Ensemble,
+    Fallback,
+    LatencyOptimized,
+    Ref,
+    Single,
+)
+from routing_core.trace import Trace, build
+from routing_core.types import Outcome, Request, Target
+from routing_core.world import Health, World
+
+_T = TypeVar("_T")
+_TOP = Place()
+
+
+def flow(policy: Policy, request: Request, world: World, place: Place = _TOP) -> Flow:
+    """The policy as a flow (see `routing_core.flow`). `place` tells where it stands when it is nested in another."""
+    calling = POLICIES.get(type(policy))
+    if calling is not None:
+        return calling(policy, request, world)  # type: ignore[arg-type]  # the table pairs each type with its function
+    return _delegate(policy, request, world, place)
+
+
+def _delegate(policy: Policy, request: Request, world: World, place: Place) -> Flow:
+    """Follow a policy that only chooses another one."""
+    choosing = DELEGATES[type(policy)]
+    choice = choosing(policy, request, world, place)  # type: ignore[arg-type]  # as above
+    kind = strategy_of(policy)
+    hop = Hop(kind, place.name, choice.chose, choice.reason, choice.draw, choice.propensity)
+    if choice.policy is None:
+        return Decision(None, choice.reason, kind, path=(hop,), code="policy_not_found")
+    if place.depth >= MAX_DEPTH:
+        return Decision(None, f"policies nest at most {MAX_DEPTH} deep", kind, path=(hop,), code="policy_too_deep")
+    try:
+        decision = yield from flow(choice.policy, request, world, place.within(choice))
+    except Abandoned as given_up:
+        decision = given_up.by(choice.policy)
+    return decision.via(hop, choice.name, choice.version)
+
+
+class Run:
+    """One request on its way through a policy: `start`, then `send` the outcomes of each step, until a Decision comes.
+
+    What the policy sees of health is read once and kept, so a long run cannot see it change, and the trace can tell it.
+    """
+
+    __slots__ = ("_flow", "decision", "outcomes", "policy", "request", "seen", "steps", "world")
+
+    def __init__(self, policy: NamedPolicy, request: Request, world: World) -> None:
+        self.policy = policy
+        self.request = request
+        self.seen = Seen(world.health)
+        self.world = World(world.offers, self.seen, world.policies, world.budgets, world.price_version)
+        self.steps: list[Step] = []
+        self.outcomes: list[Outcome] = []
+        """Everything sent so far: `Decision.selected` counts in it."""
+        self.decision: Decision | None = None
+        self._flow = flow(policy.policy, request, self.world, Place(policy.name, policy.version))
+
+    def start(self) -> Step | Decision:
+        """The first step, or the decision where there is nothing to try."""
+        return self._advance(None)
+
+    def send(self, outcomes: Sequence[Outcome]) -> Step | Decision:
+        """The outcomes of the last step, one for each of its attempts, in order. Raises ValueError where they are not."""
+        if len(outcomes) != len(self.steps[-1].attempts):
+            raise ValueError(f"{len(outcomes)} outcomes for a step of {len(self.steps[-1].attempts)} attempts")
+        self.outcomes += outcomes
+        return self._advance(tuple(outcomes))
+
+    def abandon(self, reason: str, code: str = "abandoned") -> Decision:
+        """Give the run up between two steps (no time or retry budget is left): the decision that says so."""
+        if self.decision is not None:
+            raise ValueError("the run is decided")
+        try:
+            self._flow.throw(Abandoned(reason, code))
+        except StopIteration as end:
+            self.decision = self._named(end.value)
+        except Abandoned as given_up:
+            self.decision = self._named(given_up.by(self.policy.policy))
+        assert self.decision is not None, "a policy went on after it was abandoned"
+        return self.decision
+
+    def trace(self, final: Sequence[Outcome] | None = None, started_ms: Sequence[float] | None = None) -> Trace:
+        """The trace of the run. `final` are the outcomes as they ended (latency, usage and cost filled in), in the order of
+        `outcomes`; `started_ms` when each attempt began, since the request arrived. Raises ValueError before the decision.
+        """
+        if self.decision is None:
+            raise ValueError("the run has no decision yet")
+        ended = self.outcomes if final is None else final
+        if len(ended) != len(self.outcomes):
+            raise ValueError(f"{len(ended)} final outcomes for {len(self.outcomes)} attempts")
+        looked = self.seen.looked
+        return build(self.request, self.world, self.decision, self.steps, self.outcomes, ended, started_ms, looked)
+
+    def _advance(self, outcomes: tuple[Outcome, ...] | None) -> Step | Decision:
+        if self.decision is not None:
+            raise ValueError("the run is decided")
+        try:
+            step = self._flow.send(outcomes)  # type: ignore[arg-type]  # a generator is started with None
+        except StopIteration as end:
+            self.decision = self._named(end.value)
+            return self.decision
+        self.steps.append(step)
+        return step
+
+    def _named(self, decision: Decision) -> Decision:
+        if decision.policy_name or not self.policy.name:
+            return decision
+        return replace(
+            decision, policy_name=self.policy.name, policy_version=decision.policy_version or self.policy.version
+        )
+
+
+class Abandoned(Exception):
+    """Thrown into a flow that is given up; each delegation on the way out adds its hop."""
+
+    def __init__(self, reason: str, code: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+    def by(self, policy: Policy) -> Decision:
+        return Decision(None, str(self), strategy_of(policy), code=self.code)
+
+
+class Seen(Mapping[Target, Health]):
+    """The health of targets as first looked at. `looked` keeps what was found, in that order."""
+
+    __slots__ = ("_health", "_unknown", "looked")
+
+    def __init__(self, health: Mapping[Target, Health]) -> None:
+        self._health = health
+        self._unknown: set[Target] = set()
+        self.looked: dict[Target, Health] = {}
+
+    @overload
+    def get(self, target: Target, /) -> Health | None: ...
+    @overload
+    def get(self, target: Target, default: Health | _T, /) -> Health | _T: ...
+    def get(self, target: Target, default: Health | _T | None = None, /) -> Health | _T | None:
+        found = self.looked.get(target)
+        if found is None:
+            if target in self._unknown:
+                return default
+            found = self._health.get(target)
+            if found is None:
+                self._unknown.add(target)
+                return default
+            self.looked[target] = found
+        return found
+
+    def __getitem__(self, target: Target) -> Health:
+        found = self.get(target)
+        if found is None:
+            raise KeyError(target)
+        return found
+
+    def __iter__(self) -> Iterator[Target]:
+        return iter(self._health)
+
+    def __len__(self) -> int:
+        return len(self._health)
+
+
+POLICIES: Mapping[type, Callable[[Never, Request, World], Flow]] = {
+    Single: single,
+    Fallback: fallback,
+    CostOptimized: cost_optimized,
+    LatencyOptimized: latency_optimized,
+    Ensemble: ensemble,
+    Cascade: cascade,
+}
+"""Policies that make calls."""
+DELEGATES: Mapping[type, Callable[[Never, Request, World, Place], Choice]] = {
+    AbTest: ab_test,
+    CustomRules: custom_rules,
+    Ref: reference,
+}
+"""Policies that choose another one."""

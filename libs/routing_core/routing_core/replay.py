@@ -1,0 +1,83 @@
+"""Run a stored trace's policy again: on what it saw, with what came back then. An unchanged policy yields the same trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from routing_core.config import NamedPolicy
+from routing_core.engine import Run
+from routing_core.flow import Step
+from routing_core.trace import Trace, TraceAnswer, TraceAttempt
+from routing_core.types import Answer, Outcome, Request, Target
+from routing_core.world import Budget, Health, Offer, World
+
+
+def replay(trace: Trace, policy: NamedPolicy, request: Request, world: World) -> Trace:
+    """The trace that `policy` leaves in `world` (see `world_from`) when each attempt ends as the trace recorded it.
+
+    Where the policy asks for other attempts than were recorded, or more, the run is given up with the recorded reason:
+    what those would have answered is for a projection to say.
+    """
+    run = Run(policy, request, world)
+    ended = recorded_outcomes(trace)
+    step = run.start()
+    while isinstance(step, Step):
+        made = len(run.outcomes)
+        outcomes = [
+            _as_told(trace, outcome) for outcome in enumerate(ended[made : made + len(step.attempts)], made + 1)
+        ]
+        if [outcome.target for outcome in outcomes] == [attempt.target for attempt in step.attempts]:
+            step = run.send(outcomes)
+        else:
+            step = run.abandon(trace.selection_reason)
+    made = len(run.outcomes)
+    return run.trace(ended[:made], [attempt.started_ms for attempt in trace.attempts[:made]])
+
+
+def recorded_outcomes(trace: Trace) -> tuple[Outcome, ...]:
+    """The outcomes of the trace's attempts, as they ended. The text of answers is not kept, what policies read off it is."""
+    return tuple(_outcome(attempt) for attempt in trace.attempts)
+
+
+def world_from(trace: Trace, offers: Mapping[str, tuple[Offer, ...]], policies: Mapping[str, NamedPolicy]) -> World:
+    """The world as the trace's policy saw it; `offers` and `policies` are those of its config and price versions."""
+    saw = trace.saw
+    health = {
+        _target(name.removesuffix(f"#{h.credential_id}"), h.credential_id): Health(
+            h.state, h.p50_ms, h.ttft_ms, h.error_rate, h.samples, h.inflight
+        )
+        for name, h in saw.health.items()
+    }
+    budgets = tuple(Budget(b.budget_id, round(b.cap_usd * 1e9), round(b.spent_usd * 1e9)) for b in saw.budgets)
+    return World(offers, health, policies, budgets, saw.price_version)
+
+
+def _as_told(trace: Trace, recorded: tuple[int, Outcome]) -> Outcome:
+    """An outcome as the policy was told it. The selected attempt was a success then, even where its stream broke later."""
+    number, outcome = recorded
+    return replace(outcome, kind="ok") if number == trace.selected_attempt else outcome
+
+
+def _outcome(attempt: TraceAttempt) -> Outcome:
+    answer = attempt.answer
+    return Outcome(
+        target=_target(attempt.model, attempt.credential_id),
+        kind=attempt.outcome,
+        status=attempt.status,
+        latency_ms=attempt.latency_ms,
+        ttft_ms=attempt.ttft_ms,
+        usage=attempt.usage,
+        cost_nano=round(attempt.cost_usd * 1e9),
+        error_code=attempt.error_code,
+        answer=None if answer is None else _answer(answer),
+    )
+
+
+def _answer(answer: TraceAnswer) -> Answer:
+    return Answer("", answer.finish_reason, answer.tool_calls, answer.refusal, answer.logprob_mean, answer.traits)
+
+
+def _target(name: str, credential_id: str) -> Target:
+    model, _, provider = name.rpartition(":")
+    return Target(model, provider, credential_id)

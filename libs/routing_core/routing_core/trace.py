@@ -1,0 +1,283 @@
+"""The decision trace: what the router considered, what it saw, what it did and why. Its JSON shape is stored, and stays readable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from routing_core.flow import Decision, Excluded, Hop, Step
+from routing_core.types import Answer, Outcome, OutcomeKind, Request, Target, Traits, Usage
+from routing_core.world import BreakerState, Budget, Health, World
+
+_T = TypeVar("_T")
+Json = dict[str, Any]
+"""A stored document, before it is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceCandidate:
+    model: str
+    """`model:provider`, as everywhere in a trace."""
+    rank: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TraceAnswer:
+    """What the policy weighed of an answer: of its text only traits."""
+
+    finish_reason: str | None
+    tool_calls: int
+    refusal: bool
+    logprob_mean: float | None
+    traits: Traits
+
+
+@dataclass(frozen=True, slots=True)
+class TraceAttempt:
+    number: int
+    model: str
+    credential_id: str
+    outcome: OutcomeKind
+    status: int | None
+    error_code: str | None
+    latency_ms: float
+    ttft_ms: float | None
+    usage: Usage
+    cost_usd: float
+    started_ms: float
+    """Since the request arrived."""
+    reason: str
+    answer: TraceAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SawHealth:
+    state: BreakerState
+    p50_ms: float | None
+    ttft_ms: float | None
+    error_rate: float
+    samples: int
+    inflight: int
+    credential_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SawBudget:
+    budget_id: str
+    cap_usd: float
+    spent_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Saw:
+    """The state that the policy saw. `health` holds the targets it looked at and knew something of, by `model:provider`
+    (with `#credential_id` for further credentials of the same).
+    """
+
+    health: Mapping[str, SawHealth]
+    budgets: tuple[SawBudget, ...]
+    price_version: str
+    at_ms: int
+    draw: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What the whole request cost and took: all attempts, from its arrival to the end of the answer."""
+
+    cost_usd: float
+    latency_ms: float
+    ttft_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    request_id: str
+    policy_type: str
+    policy_name: str
+    policy_version: int
+    path: tuple[Hop, ...]
+    candidates: tuple[TraceCandidate, ...]
+    excluded: tuple[Excluded, ...]
+    attempts: tuple[TraceAttempt, ...]
+    selected: str | None
+    selection_reason: str
+    selected_attempt: int | None
+    """Number of the attempt whose answer was returned."""
+    saw: Saw
+    measured: Measured
+
+
+def build(
+    request: Request,
+    world: World,
+    decision: Decision,
+    steps: Sequence[Step],
+    sent: Sequence[Outcome],
+    outcomes: Sequence[Outcome],
+    started_ms: Sequence[float] | None,
+    looked: Mapping[Target, Health],
+) -> Trace:
+    """The trace of a decided run: the outcomes as `sent` to the policy, and as they ended.
+
+    Without `started_ms`, each step starts when the one before it ended.
+    """
+    starts = offsets(steps, outcomes) if started_ms is None else started_ms
+    first = steps[0] if steps else None
+    chosen = decision.selected
+    return Trace(
+        request.request_id,
+        decision.policy_type,
+        decision.policy_name,
+        decision.policy_version,
+        decision.path,
+        tuple([TraceCandidate(c.target.name, c.rank, c.reason) for c in (first or decision).candidates]),
+        (first or decision).excluded,
+        _attempts(decision, steps, sent, outcomes, starts),
+        None if chosen is None else outcomes[chosen].target.name,
+        decision.reason,
+        None if chosen is None else chosen + 1,
+        _saw(request, world, looked, _draw(decision, first)),
+        _measured(outcomes, starts, chosen),
+    )
+
+
+def offsets(steps: Sequence[Step], outcomes: Sequence[Outcome]) -> list[float]:
+    """When each attempt starts if every step starts at once after the one before it. Milliseconds."""
+    starts: list[float] = []
+    now = 0.0
+    for step in steps:
+        mine = outcomes[len(starts) : len(starts) + len(step.attempts)]
+        starts += [now] * len(mine)
+        won = [outcome.latency_ms for outcome in mine if outcome.ok] if step.mode == "race" else []
+        now += min(won) if won else max((outcome.latency_ms for outcome in mine), default=0.0)
+    return starts
+
+
+def to_json(trace: Trace) -> str:
+    """Compact JSON with the fields in their order. The proxy encodes the same dataclass with a faster encoder."""
+    return json.dumps(asdict(trace), ensure_ascii=False, separators=(",", ":"))
+
+
+def from_json(text: str | bytes) -> Trace:
+    """A stored trace of any age: fields that came later get their defaults, unknown ones are left out.
+
+    Raises ValueError where it is not a trace.
+    """
+    try:
+        return _trace(json.loads(text))
+    except (KeyError, TypeError, AttributeError) as fault:
+        raise ValueError(f"not a decision trace: {fault!r}") from fault
+
+
+def _attempts(
+    decision: Decision,
+    steps: Sequence[Step],
+    sent: Sequence[Outcome],
+    outcomes: Sequence[Outcome],
+    starts: Sequence[float],
+) -> tuple[TraceAttempt, ...]:
+    made = [attempt for step in steps for attempt in step.attempts]
+    traits = decision.traits
+    return tuple(
+        [
+            TraceAttempt(
+                index + 1,
+                outcome.target.name,
+                outcome.target.credential_id,
+                outcome.kind,
+                outcome.status,
+                outcome.error_code,
+                round(outcome.latency_ms, 3),
+                None if outcome.ttft_ms is None else round(outcome.ttft_ms, 3),
+                outcome.usage,
+                outcome.cost_nano / 1e9,
+                round(starts[index], 3),
+                made[index].reason,
+                _answer(sent[index].answer, traits[index]) if index in traits else None,
+            )
+            for index, outcome in enumerate(outcomes)
+        ]
+    )
+
+
+def _answer(answer: Answer | None, traits: Traits) -> TraceAnswer | None:
+    if answer is None:
+        return None
+    return TraceAnswer(answer.finish_reason, answer.tool_calls, answer.refusal, answer.logprob_mean, traits)
+
+
+def _saw(request: Request, world: World, looked: Mapping[Target, Health], draw: float | None) -> Saw:
+    health: dict[str, SawHealth] = {}
+    for target, h in looked.items():
+        name = target.name
+        key = f"{name}#{target.credential_id}" if name in health else name
+        health[key] = SawHealth(h.state, h.p50_ms, h.ttft_ms, h.error_rate, h.samples, h.inflight, target.credential_id)
+    budgets = tuple([_budget(budget) for budget in world.budgets]) if world.budgets else ()
+    return Saw(health, budgets, world.price_version, request.at_ms, draw)
+
+
+def _budget(budget: Budget) -> SawBudget:
+    return SawBudget(budget.budget_id, budget.cap_nano / 1e9, budget.spent_nano / 1e9)
+
+
+def _draw(decision: Decision, first: Step | None) -> float | None:
+    """The chance that decided last: of the ranking, or of the innermost split."""
+    if first is not None and first.draw is not None:
+        return first.draw
+    return next((hop.draw for hop in reversed(decision.path) if hop.draw is not None), None)
+
+
+def _measured(outcomes: Sequence[Outcome], starts: Sequence[float], chosen: int | None) -> Measured:
+    cost = sum([outcome.cost_nano for outcome in outcomes]) / 1e9
+    ends = [start + outcome.latency_ms for start, outcome in zip(starts, outcomes, strict=True)]
+    if chosen is None:
+        return Measured(cost, round(max(ends, default=0.0), 3), None)
+    first = outcomes[chosen].ttft_ms
+    return Measured(cost, round(ends[chosen], 3), None if first is None else round(starts[chosen] + first, 3))
+
+
+def _trace(doc: Json) -> Trace:
+    return Trace(
+        request_id=doc["request_id"],
+        policy_type=doc["policy_type"],
+        policy_name=doc["policy_name"],
+        policy_version=doc.get("policy_version", 0),
+        path=tuple(_only(Hop, hop) for hop in doc.get("path", ())),
+        candidates=tuple(_only(TraceCandidate, candidate) for candidate in doc["candidates"]),
+        excluded=tuple(_only(Excluded, excluded) for excluded in doc.get("excluded", ())),
+        attempts=tuple(_attempt(attempt) for attempt in doc.get("attempts", ())),
+        selected=doc["selected"],
+        selection_reason=doc["selection_reason"],
+        selected_attempt=doc.get("selected_attempt"),
+        saw=_read_saw(doc.get("saw", {})),
+        measured=_only(Measured, {"latency_ms": 0.0, "ttft_ms": None, **doc["measured"]}),
+    )
+
+
+def _attempt(doc: Json) -> TraceAttempt:
+    answer = doc.get("answer")
+    read = {**doc, "usage": _only(Usage, doc["usage"]), "answer": _read_answer(answer) if answer else None}
+    return _only(TraceAttempt, read)
+
+
+def _read_answer(doc: Json) -> TraceAnswer:
+    return _only(TraceAnswer, {**doc, "traits": _only(Traits, doc["traits"])})
+
+
+def _read_saw(doc: Json) -> Saw:
+    return Saw(
+        health={name: _only(SawHealth, {"inflight": 0, **health}) for name, health in doc.get("health", {}).items()},
+        budgets=tuple(_only(SawBudget, budget) for budget in doc.get("budgets", ())),
+        price_version=doc.get("price_version", ""),
+        at_ms=doc.get("at_ms", 0),
+        draw=doc.get("draw"),
+    )
+
+
+def _only(kind: type[_T], doc: Json) -> _T:
+    """The dataclass from those keys of `doc` that it knows."""
+    return kind(**{name: doc[name] for name in kind.__match_args__ if name in doc})  # type: ignore[attr-defined]  # every dataclass has it
