@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
+from urllib.parse import quote
 
 import msgspec
 
@@ -32,9 +33,12 @@ class VendorFacts:
     name: str
     dialect: DialectName = "openai"
     auth: AuthStyle = "bearer"
-    chat_path: str = "/chat/completions"
-    embeddings_path: str | None = "/embeddings"
-    """None: the vendor has no embeddings."""
+    chat_path: str = ""
+    """Empty: the dialect's own (`/chat/completions`, `/messages`, `/models/{model}`, to which Google's methods are
+    added).
+    """
+    embeddings_path: str | None = ""
+    """Empty: the dialect's own. None: the vendor has no embeddings."""
     supports_stream_options: bool = True
     """False: the vendor rejects `stream_options`; usage of its streams has to be counted here when it sends none by
     itself."""
@@ -188,6 +192,12 @@ class Dialect(Protocol):
     def error(self, status: int, headers: Mapping[bytes, bytes], body: bytes) -> ProviderError:
         """Reads a non-2xx answer. `headers` have lower-case names."""
         ...
+
+
+def path_for(path: str, default: str, model: str) -> str:
+    """A path with the model filled in, whatever its name holds."""
+    path = path or default
+    return path.replace("{model}", quote(model, safe="")) if "{" in path else path
 
 
 def auth_headers(style: AuthStyle, secret: str) -> Headers:

@@ -149,7 +149,7 @@ class ResponseFormat(msgspec.Struct):
 
 
 class ChatRequest(msgspec.Struct):
-    """The fields that a mapping reads; what else the body holds is in `members`."""
+    """The fields that a mapping reads."""
 
     messages: list[Message]
     tools: list[Tool] | None = None
@@ -169,7 +169,6 @@ class ChatRequest(msgspec.Struct):
     frequency_penalty: float | None = None
     reasoning_effort: str | None = None
     user: str | None = None
-    members: dict[str, msgspec.Raw] = {}
 
     @property
     def stops(self) -> list[str]:
@@ -195,8 +194,12 @@ _HARMLESS: dict[str, tuple[bytes, ...]] = {
 """Values that say what is done anyway: leaving them out loses nothing."""
 
 
-def parse(body: bytes) -> ChatRequest:
-    """The request in `body`. Raises Refused naming the field that cannot be read."""
+Members: TypeAlias = dict[str, msgspec.Raw]
+"""All top-level members of the body but nulls, unread."""
+
+
+def parse(body: bytes) -> tuple[ChatRequest, Members]:
+    """The request in `body`, and all its members. Raises Refused naming the field that cannot be read."""
     try:
         return _decode(body)
     except (msgspec.ValidationError, RecursionError) as wrong:
@@ -211,40 +214,33 @@ def parse(body: bytes) -> ChatRequest:
         raise Refused(f"The request cannot be read: {wrong}.", _path(str(wrong)), "invalid_type") from wrong
 
 
-def _decode(body: bytes) -> ChatRequest:
-    members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    members.pop("members", None)
-    request = msgspec.json.decode(body, type=_Wire)
-    request.members = {name: raw for name, raw in members.items() if bytes(raw) != b"null"}
-    _check(request)
-    return request
+def _decode(body: bytes) -> tuple[ChatRequest, Members]:
+    members = msgspec.json.decode(body, type=Members)
+    request = msgspec.json.decode(body, type=ChatRequest)
+    members = {name: raw for name, raw in members.items() if bytes(raw) != b"null"}
+    _check(request, members)
+    return request, members
 
 
-class _Wire(ChatRequest):
-    """Keeps a body's own `members` out of the field of that name."""
-
-    members: dict[str, msgspec.Raw] = msgspec.field(name="\x00members", default_factory=dict)
-
-
-def _check(request: ChatRequest) -> None:
+def _check(request: ChatRequest, members: Members) -> None:
     if request.max_tokens is not None and request.max_completion_tokens is not None:
         raise Refused(
             "Give either `max_tokens` or `max_completion_tokens`, not both.", "max_tokens", "invalid_parameter"
         )
     for old, new in (("functions", "tools"), ("function_call", "tool_choice")):
-        if old in request.members:
+        if old in members:
             raise Refused(f"This model's provider has no `{old}`; use `{new}`.", old)
     for place, tool in enumerate(request.tools or ()):
         if tool.type != "function" or tool.function is None:
             raise Refused(f"This model's provider has no tools of type {tool.type!r}.", f"tools[{place}].type")
 
 
-def unknown(request: ChatRequest, handled: frozenset[str]) -> tuple[str, ...]:
+def unknown(members: Members, handled: frozenset[str]) -> tuple[str, ...]:
     """Fields that would be lost: in the body, not handled, and not saying what happens anyway. Ours (`mlx:*`) are
     none."""
     return tuple(
         name
-        for name, raw in request.members.items()
+        for name, raw in members.items()
         if name not in handled
         and name not in _EVERYWHERE
         and not name.startswith("mlx:")

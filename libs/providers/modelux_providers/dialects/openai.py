@@ -8,7 +8,15 @@ from typing import TypeAlias
 import msgspec
 
 from modelux_providers.dialects import edit, fault, openai_error, usage
-from modelux_providers.dialects.base import Call, ChatCall, Complete, EmbeddingsCall, ProviderError, WireRequest
+from modelux_providers.dialects.base import (
+    Call,
+    ChatCall,
+    Complete,
+    EmbeddingsCall,
+    ProviderError,
+    WireRequest,
+    path_for,
+)
 from modelux_providers.dialects.lenient import decode, readable, strict
 from modelux_providers.dialects.openai_stream import OpenAIStream
 
@@ -38,13 +46,12 @@ class OpenAI:
         path = call.vendor.chat_path if isinstance(call, ChatCall) else call.vendor.embeddings_path
         if path is None:
             return fault.refused(f"{call.vendor.name} has no embeddings.", "model", "unsupported_endpoint")
-        if "{" in path:
-            path = path.replace("{model}", call.model)
         try:
             body, dropped = _edited(call)
         except ValueError:
             return fault.refused("The body is not a JSON object.", None, "invalid_json")
-        return WireRequest(path, _HEADERS, body, dropped)
+        default = "/chat/completions" if isinstance(call, ChatCall) else "/embeddings"
+        return WireRequest(path_for(path, default, call.model), _HEADERS, body, dropped)
 
     def response(self, call: Call, body: bytes) -> Complete | ProviderError:
         try:
