@@ -1,4 +1,4 @@
-"""One chDB connection that runs a call and is clean again afterwards, as a server's HTTP request would be."""
+"""One chDB connection whose calls do not see each other, as HTTP requests to a server would not."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def connect(folder: Path, memory_bytes: int) -> Connection:
 
 
 class Session:
-    """One connection and its state. Used from one thread at a time; `run` never leaves settings behind."""
+    """One connection and its state, used by one thread at a time. No call sees the settings of another."""
 
     def __init__(self, connection: Connection, limits: Mapping[str, str]) -> None:
         self._connection = connection
@@ -102,7 +102,7 @@ class Session:
         self._database = "default"
         self._stream: Stream | None = None
         self._chunks: Iterator[Output] = iter(())
-        self._applied: tuple[str, ...] = ()
+        self._applied: dict[str, str] = {}
         for name, value in limits.items():
             self._command(f"SET {name} = {_literal(value)}")
 
@@ -210,20 +210,25 @@ class Session:
         if call.database != self._database:
             self._command(f"USE {_identifier(call.database)}")
             self._database = call.database
+        for name in [each for each in self._applied if each not in call.settings]:
+            self._command(f"SET {name} = {_literal(self._limits[name]) if name in self._limits else 'DEFAULT'}")
+            del self._applied[name]
         for name, value in call.settings.items():
-            if not _NAME.fullmatch(name):
-                raise EngineFailure(f"Code: 115. DB::Exception: Unknown setting {name!r}. (UNKNOWN_SETTING)")
-            self._command(f"SET {name} = {_literal(value)}")
-            self._applied = (*self._applied, name)
+            if self._applied.get(name) != value:
+                self._apply(name, value)
+
+    def _apply(self, name: str, value: str) -> None:
+        """Clients send the same settings with every call, so they stay applied until a call comes without them."""
+        if not _NAME.fullmatch(name):
+            raise EngineFailure(f"Code: 115. DB::Exception: Unknown setting {name!r}. (UNKNOWN_SETTING)")
+        self._command(f"SET {name} = {_literal(value)}")
+        self._applied[name] = value
 
     def _clean(self) -> None:
         self._chunks = iter(())
         if self._stream is not None:
             self._stream.close()
             self._stream = None
-        for name in self._applied:
-            self._command(f"SET {name} = {_literal(self._limits[name]) if name in self._limits else 'DEFAULT'}")
-        self._applied = ()
 
 
 def _literal(value: str) -> str:

@@ -1,0 +1,103 @@
+"""PostgreSQL through a pool: transactions, dictionaries for rows, a deadline on every statement."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from modelux_store.errors import AlreadyExists as AlreadyExists
+from modelux_store.errors import Unavailable as Unavailable
+
+Parameters = Mapping[str, object] | Sequence[object]
+_Connection = psycopg.AsyncConnection[DictRow]
+
+_ACQUIRE_S = 5.0
+_CONNECT_S = 5
+
+
+class Transaction:
+    """One open transaction. Statements have `%(name)s` or `%s` places; rows are dictionaries by column name."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+
+    async def fetch_all(self, sql: str, params: Parameters | None = None) -> list[dict[str, object]]:
+        cursor = await self._connection.execute(sql.encode(), params)
+        return await cursor.fetchall()
+
+    async def fetch_one(self, sql: str, params: Parameters | None = None) -> dict[str, object] | None:
+        """The first row, or None where there is none."""
+        cursor = await self._connection.execute(sql.encode(), params)
+        return await cursor.fetchone()
+
+    async def execute(self, sql: str, params: Parameters | None = None) -> int:
+        """Runs a statement that returns no rows; the number of rows it touched. Without `params`, it may be several."""
+        cursor = await self._connection.execute(sql.encode(), params)
+        return cursor.rowcount
+
+
+class Database:
+    """A pool of connections. Survives restarts of the server: calls in between raise `Unavailable`."""
+
+    def __init__(self, pool: AsyncConnectionPool[_Connection]) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def open(
+        cls, url: str, *, min_size: int = 1, max_size: int = 10, statement_timeout_s: float = 2.0
+    ) -> Database:
+        """Does not wait for the server to be up. `statement_timeout_s` bounds each statement, on the server."""
+
+        async def configure(connection: _Connection) -> None:
+            await connection.execute(
+                "SELECT set_config('statement_timeout', %s, false),"
+                " set_config('idle_in_transaction_session_timeout', '60s', false),"
+                " set_config('TimeZone', 'UTC', false)",
+                (f"{round(statement_timeout_s * 1000)}ms",),
+            )
+            await connection.commit()
+
+        pool = AsyncConnectionPool[_Connection](
+            url,
+            kwargs={"row_factory": dict_row, "connect_timeout": _CONNECT_S, "application_name": "modelux"},
+            configure=configure,
+            check=AsyncConnectionPool.check_connection,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=_ACQUIRE_S,
+            max_waiting=200,
+            reconnect_timeout=60.0,
+            open=False,
+        )
+        await pool.open(wait=False)
+        return cls(pool)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Commits when the block ends, rolls back when it raises.
+
+        Raises:
+            Unavailable: no connection, a deadline, a deadlock, or the connection broke, perhaps within the commit:
+                whoever tries again must be able to bear that it was done.
+            AlreadyExists: a unique constraint.
+        """
+        try:
+            async with self._pool.connection() as connection, connection.transaction():
+                yield Transaction(connection)
+        except psycopg.errors.UniqueViolation as error:
+            raise AlreadyExists(error.diag.constraint_name or "") from error
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise Unavailable(_reason(error)) from error
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+
+def _reason(error: psycopg.Error) -> str:
+    """The first line of the server's words, without connection details."""
+    text = error.diag.message_primary or str(error)
+    return text.splitlines()[0] if text else type(error).__name__
