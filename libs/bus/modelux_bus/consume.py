@@ -22,7 +22,7 @@ DEAD_LETTER_SUFFIX = ".dlq"
 
 
 class InvalidMessage(Exception):
-    """A handler cannot make sense of one delivery and never will: it goes to the dead letters, the others again to it."""
+    """A handler will never make sense of one delivery: that goes to the dead letters, the rest to the handler again."""
 
     def __init__(self, delivery_index: int, reason: str) -> None:
         """`delivery_index` counts in the sequence that the handler was given."""
@@ -71,7 +71,8 @@ async def consume(
     batch at hand is committed then. `stop` is looked at between batches and between attempts at one.
     """
     loop = _Loop(bus, handlers, max_messages, max_wait_s, stop or asyncio.Event(), pace or Pace())
-    await loop.patiently(lambda: bus.ensure({topic + DEAD_LETTER_SUFFIX: 1 for topic in handlers}))
+    if not await loop.patiently(lambda: bus.ensure({topic + DEAD_LETTER_SUFFIX: 1 for topic in handlers})):
+        return
     while not loop.stop.is_set():
         try:
             async with bus.subscribe(group, list(handlers)) as member:
@@ -115,15 +116,18 @@ class _Loop:
             except BusUnavailable as error:
                 await self.back_off(error)
 
-    async def patiently(self, step: Callable[[], Awaitable[None]]) -> None:
-        """Repeats `step` until the bus takes it or `stop` is set."""
-        while not self.stop.is_set():
+    async def patiently(self, step: Callable[[], Awaitable[None]]) -> bool:
+        """Repeats `step` until the bus takes it; False when it did not and `stop` is set."""
+        while True:
             try:
                 await step()
-                self.failures = 0
-                return
             except BusUnavailable as error:
+                if self.stop.is_set():
+                    return False
                 await self.back_off(error)
+            else:
+                self.failures = 0
+                return True
 
     async def back_off(self, error: Exception) -> None:
         seconds = self._pace.backoff_s(self.failures)
@@ -132,13 +136,9 @@ class _Loop:
         await self._pace.sleep(seconds)
 
     async def _finish(self, member: Subscription, topic: str, deliveries: Sequence[Delivery]) -> None:
-        """Handles, publishes and commits what was read of one topic; gives up in silence when told to stop."""
+        """Handles, publishes and commits what was read of one topic; what a stop interrupts is for the next reader."""
         answers = await self._handle(topic, deliveries)
-        if answers is None:
-            return
-        await self.patiently(lambda: self._bus.publish(answers))
-        # A stop before the bus took the answers leaves the batch to whoever reads next.
-        if self.failures:
+        if answers is None or not await self.patiently(lambda: self._bus.publish(answers)):
             return
         done: dict[Partition, int] = {}
         for delivery in deliveries:
@@ -149,18 +149,20 @@ class _Loop:
         """What to publish before the deliveries are done with, dead letters included; None when told to stop."""
         waiting = list(deliveries)
         dead: list[Message] = []
-        while waiting and not self.stop.is_set():
+        while waiting:
             try:
                 answers = await self._handlers[topic](waiting)
             except InvalidMessage as invalid:
                 dead.append(_dead_letter(waiting.pop(invalid.delivery_index), invalid.reason))
                 self._count_invalid(topic, invalid)
             except Overloaded as error:
+                if self.stop.is_set():
+                    return None
                 await self.back_off(error)
             else:
                 self.failures = self._invalid_in_a_row = 0
                 return [*dead, *answers]
-        return None if waiting else dead
+        return dead
 
     def _count_invalid(self, topic: str, invalid: InvalidMessage) -> None:
         self._invalid_in_a_row += 1

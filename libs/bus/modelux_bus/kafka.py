@@ -128,7 +128,8 @@ class KafkaBus(Bus):
     async def lag(self, group: str, topics: Sequence[str]) -> Mapping[Partition, int]:
         async with self._admin() as admin, self._reader() as reader:
             committed = await admin.list_consumer_group_offsets(group)
-            places = [TopicPartition(topic, n) for topic in topics for n in reader.partitions_for_topic(topic) or ()]
+            described = await admin.describe_topics(list(topics))
+            places = [TopicPartition(t["topic"], part["partition"]) for t in described for part in t["partitions"]]
             ends, starts = await reader.end_offsets(places), await reader.beginning_offsets(places)
         answer: dict[Partition, int] = {}
         for place in places:
@@ -137,11 +138,15 @@ class KafkaBus(Bus):
         return answer
 
     async def ensure(self, topics: Mapping[str, int]) -> None:
+        replicas: dict[int, list[int]] | None = {} if self._settings.replication == -1 else None
         limit = {"max.message.bytes": str(_MAX_REQUEST_BYTES)}
         async with self._admin() as admin:
             present = set(await admin.list_topics())
             wanted = [
-                NewTopic(name, partitions, self._settings.replication, topic_configs=limit)
+                # The empty mapping lets aiokafka pass a replication of -1 on.
+                NewTopic(
+                    name, partitions, self._settings.replication, replica_assignments=replicas, topic_configs=limit
+                )
                 for name, partitions in topics.items()
                 if name not in present
             ]
@@ -165,7 +170,8 @@ class KafkaBus(Bus):
 
     async def _started_producer(self) -> AIOKafkaProducer:
         async with self._opening:
-            if self._producer is None:
+            producer = self._producer
+            if producer is None:
                 producer = AIOKafkaProducer(
                     bootstrap_servers=self._servers,
                     enable_idempotence=True,
@@ -182,7 +188,7 @@ class KafkaBus(Bus):
                     await self._discard(producer)
                     raise
                 self._producer = producer
-            return self._producer
+            return producer
 
     async def _check_topics(self, producer: AIOKafkaProducer, topics: set[str]) -> None:
         """Without this a send to a topic that nobody created would wait for its whole deadline."""
@@ -197,11 +203,14 @@ class KafkaBus(Bus):
     async def _discard(self, producer: AIOKafkaProducer | None) -> None:
         if producer is None:
             return
-        if self._producer is producer:
+        current = self._producer is producer
+        if current:
             self._producer = None
-        with suppress(KafkaError, TimeoutError, OSError):
+        try:
             async with asyncio.timeout(self._settings.deadline_s):
                 await producer.stop()
+        except (KafkaError, TimeoutError, OSError):
+            log.warning("a producer did not stop in time")
 
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
