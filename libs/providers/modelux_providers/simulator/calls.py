@@ -13,7 +13,7 @@ import msgspec
 Ended = Literal["open", "completed", "cancelled", "cut", "reset"]
 
 
-class Call(msgspec.Struct, kw_only=True):
+class Call(msgspec.Struct, kw_only=True, gc=False):
     """One call. Times are seconds since the scenario began. `cancelled` = the peer left before the answer was whole.
 
     `*_tokens` are the provider's truth; `sent_tokens` counts the output tokens written before the call ended.
@@ -92,7 +92,7 @@ def shown(headers: list[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
     )
 
 
-class _Entry(msgspec.Struct):
+class _Entry(msgspec.Struct, gc=False):
     """A call with what is only worked out when somebody looks."""
 
     call: Call

@@ -124,6 +124,8 @@ class Connection(asyncio.Protocol):
         exchange = self._desk.answer(request)
         if isinstance(exchange, bytes):
             self._transport.write(exchange)
+            if not keep_alive:
+                self._transport.close()
             return
         self._call = call = exchange.call
         self._keep_alive = keep_alive and exchange.keep_alive

@@ -41,15 +41,15 @@ def respond(ask: Ask, reply: Reply, behaviour: Behaviour) -> Response:
             return gemini_answer.respond(ask, reply, behaviour)
 
 
-def refuse(ask: Ask, refusal: Refusal, retry_after: str) -> bytes:
+def refuse(ask: Ask, refusal: Refusal, behaviour: Behaviour) -> bytes:
     """The error body in the dialect of the request."""
     match ask.dialect:
         case "openai":
-            return openai_answer.refuse(refusal)
+            return openai_answer.refuse(refusal, behaviour)
         case "anthropic":
             return anthropic_answer.refuse(refusal)
         case "google":
-            return gemini_answer.refuse(refusal, ask.model, retry_after)
+            return gemini_answer.refuse(refusal, ask.model, behaviour.retry_after)
 
 
 def models(ask: Ask, names: tuple[str, ...], created: int) -> bytes:

@@ -40,14 +40,17 @@ def respond(ask: Ask, reply: Reply, behaviour: Behaviour) -> Response:
     return Response(200, reply.tokens, _whole(ask, reply, behaviour), headers=headers, latency_ms=reply.latency_ms)
 
 
-def refuse(refusal: Refusal) -> bytes:
-    """The error body: all four keys, always."""
-    error = {
+def refuse(refusal: Refusal, behaviour: Behaviour) -> bytes:
+    """The error body: all four keys, always; Azure's content filter adds what it found."""
+    error: Json = {
         "message": refusal.message,
         "type": refusal.type or _ERROR_TYPES.get(refusal.status, _fallback_type(refusal.status)),
         "param": refusal.param,
         "code": refusal.code or _ERROR_CODES.get(refusal.status),
     }
+    if behaviour.azure and refusal.code == "content_filter":
+        found = {"hate": {"filtered": True, "severity": "high"}}
+        error["innererror"] = {"code": "ResponsibleAIPolicyViolation", "content_filter_result": found}
     return _encode({"error": error})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -19,8 +20,9 @@ from modelux_providers.simulator.scenario import DEFAULTS, Behaviour, InvalidSce
 from modelux_providers.simulator.script import End, Part, Plan, Sleep, Timing, Write, build, play
 from modelux_providers.simulator.words import Ask, Refusal, Response, Tokens, draw
 
-_REMEMBERED = 20_000
+_REMEMBERED = 2_000
 _NO_RULES: tuple[int, ...] = ()
+_KEY = re.compile(r"([?&]key=)([^&]+)")  # Gemini's way to send a key in the address
 _UNKNOWN = "\x00unknown"
 _CREDENTIALS = frozenset({b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key"})
 
@@ -91,7 +93,7 @@ class Responder:
     def answer(self, request: Incoming) -> Exchange:
         """Open an entry for the request and say what happens."""
         at_s = self.at_s()
-        caller = self._caller(request.headers)
+        caller = self._caller(request)
         digest = sha256(request.body).digest()
         seen = self._seen.get((request.target, digest)) or self._first(request, digest)
         seen.times += 1
@@ -123,7 +125,7 @@ class Responder:
             at_s=at_s,
             connection=request.connection,
             method=request.method,
-            path=request.target,
+            path=_KEY.sub(r"\1hidden", request.target),
             dialect=ask.dialect,
             endpoint=ask.endpoint,
             model=ask.model,
@@ -149,22 +151,24 @@ class Responder:
         self._seen[request.target, digest] = seen
         return seen
 
-    def _caller(self, headers: list[tuple[bytes, bytes]]) -> Caller:
+    def _caller(self, request: Incoming) -> Caller:
         secret = named = idempotency = b""
-        for header, value in headers:
+        for header, value in request.headers:
             if header in _CREDENTIALS:
                 secret = value
             elif header == b"x-simulator-scenario":
                 named = value
             elif header == b"idempotency-key":
                 idempotency = value
+        if not secret and (found := _KEY.search(request.target)):
+            secret = found[2].encode("latin-1")
         key, mark = self._keys.get(secret) or self._key(secret)
         accepted = self.scenario.accepted_keys
         refused = "\x00key" if accepted and key not in accepted else ""
         name = named.decode("latin-1")
         if name and name not in self.scenario.named:
             name = _UNKNOWN
-        return Caller(key, mark, headers, name, idempotency.decode("latin-1"), refused)
+        return Caller(key, mark, request.headers, name, idempotency.decode("latin-1"), refused)
 
     def _key(self, secret: bytes) -> tuple[str, str]:
         key = secret.decode("latin-1").removeprefix("Bearer ").strip()
@@ -184,7 +188,7 @@ class Responder:
             reply = self._composer.reply(ask, behaviour, digest.hex())
             response = dialects.respond(ask, reply, behaviour)
         response = dialects.dressed(response, behaviour, ask)
-        error = dialects.refuse(ask, _declared(behaviour, 500), behaviour.retry_after)
+        error = dialects.refuse(ask, _declared(behaviour, 500), behaviour)
         made = behaviour, build(response, behaviour, ask.dialect, error), (refusal.code or "") if refusal else ""
         seen.plans[chosen, caller.refused or caller.named] = made
         return made
@@ -228,7 +232,7 @@ class Responder:
         """A response that no model made: an error or a listing."""
         headers = (("request-id" if ask.dialect == "anthropic" else "x-request-id", f"req_{digest[:24]}"),)
         if refusal:
-            body = dialects.refuse(ask, refusal, behaviour.retry_after)
+            body = dialects.refuse(ask, refusal, behaviour)
             return Response(refusal.status, Tokens(), body, dialects.content_type(ask), headers)
         body = dialects.models(ask, self.scenario.models, self.scenario.created)
         return Response(200, Tokens(), body, dialects.content_type(ask), headers)

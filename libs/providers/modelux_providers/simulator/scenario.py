@@ -42,7 +42,7 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     served_model: str = ""  # the model named in the answer
     dimensions: int = 0  # of embeddings; 0 = as asked, or as the model has
     vendor_fields: bool = False  # unknown fields, big integers, duplicate keys
-    azure: bool = False  # a first chunk without choices, content filter results
+    azure: bool = False  # a first chunk without choices, content filter results, innererror
     surrogate: bool = False  # a lone surrogate escape inside the text
     invalid_utf8: bool = False  # a byte inside the text that is no UTF-8
 
