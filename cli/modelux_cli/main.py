@@ -26,7 +26,8 @@ def up(
     demo: Annotated[bool, typer.Option("--demo", help="Simulated providers, configs and traffic.")] = False,
 ) -> None:
     """Start everything on this machine and keep it running."""
-    from modelux_cli.up.command import Options, default_data_dir, run_up
+    from modelux_cli.api import default_data_dir
+    from modelux_cli.up.command import Options, run_up
 
     raise typer.Exit(run_up(Options(data_dir or default_data_dir(), host, port, json, demo)))
 
@@ -43,6 +44,44 @@ def run(services: Annotated[list[str], typer.Argument(help="Names of services, e
     from modelux_runtime.run import main as run_services
 
     raise typer.Exit(run_services([load_service(name) for name in services]))
+
+
+@app.command()
+def simulator(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one, which is printed.")] = 0,
+    scenario: Annotated[Path | None, typer.Option(help="JSON file that scripts latencies, errors and faults.")] = None,
+    recorded: Annotated[list[Path] | None, typer.Option(help="JSONL file of recorded answers; repeatable.")] = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Behave like the demo's providers.")] = False,
+) -> None:
+    """Simulate the providers: OpenAI, Anthropic and Gemini on one port, with scripted behaviour."""
+    from modelux_cli.simulate_providers import run_simulator
+
+    raise typer.Exit(run_simulator(host, port, scenario, recorded or [], demo))
+
+
+@app.command()
+def logs(
+    trace: Annotated[str, typer.Option("--trace", help="Explain one request by its id.", metavar="REQUEST_ID")] = "",
+    model: Annotated[str, typer.Option(help="Only calls that this model answered.")] = "",
+    tag: Annotated[list[str] | None, typer.Option(help="Only calls with this tag, `key:value`; repeatable.")] = None,
+    status: Annotated[int | None, typer.Option(help="Only calls answered with this HTTP status.")] = None,
+    limit: Annotated[int, typer.Option(help="How many.", min=1, max=200)] = 20,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    url: Annotated[str, typer.Option(help="Management API.", envvar="MODELUX_MANAGE_URL")] = "",
+    key: Annotated[str, typer.Option(help="Management key.", envvar="MODELUX_MGMT_KEY")] = "",
+    data_dir: Annotated[Path | None, typer.Option(help="Of a local `modelux up`.", envvar="MODELUX_DATA_DIR")] = None,
+) -> None:
+    """List logged requests, newest first, or explain one."""
+    from modelux_cli.api import connect, reporting
+    from modelux_cli.logs import list_logs, show_trace
+
+    with reporting():
+        api = connect(url, key, data_dir)
+        if trace:
+            show_trace(api, trace, json)
+        else:
+            list_logs(api, {"model": model, "tag": tag or [], "status": status, "limit": limit}, json)
 
 
 def main() -> None:

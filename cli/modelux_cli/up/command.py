@@ -20,7 +20,7 @@ from modelux.config.v1.admin_pb2_grpc import AdminServiceStub
 from modelux_cli.up import seeds
 from modelux_cli.up.layout import Machine, Ports, config_socket
 from modelux_cli.up.probe import answers, is_free
-from modelux_cli.up.secrets import load_or_create
+from modelux_cli.up.secrets import load_or_create, write_private
 from modelux_cli.up.supervisor import StartFailed, Supervisor
 from modelux_cli.up.traffic import send_demo_traffic
 from modelux_embedded.errors import EngineError
@@ -42,11 +42,6 @@ class Options:
     port: int
     json: bool
     demo: bool
-
-
-def default_data_dir() -> Path:
-    """`~/.modelux`; for root a folder that PostgreSQL's unprivileged account can enter."""
-    return Path("/var/lib/modelux") if os.geteuid() == 0 else Path.home() / ".modelux"
 
 
 def run_up(options: Options) -> int:
@@ -194,34 +189,30 @@ def _owned(data_dir: Path) -> Iterator[None]:
 
 
 def _announce(options: Options, machine: Machine, made: BootstrapResponse) -> None:
-    proxy_url = f"http://{options.host}:{options.port}/v1"
-    manage_url = f"http://{options.host}:{options.port + 1}/manage/v1"
-    if options.json:
-        found = {
-            "proxy_url": proxy_url,
-            "manage_url": manage_url,
-            "dashboard_url": None,
-            "proxy_key": machine.secrets.proxy_key,
-            "management_key": machine.secrets.management_key,
-            "project_id": made.project_id,
-        }
-        print(json.dumps(found), flush=True)
-        return
-    text = _WELCOME.format(proxy=proxy_url, manage=manage_url, secrets=machine.secrets, project=made.project_id)
-    print(text, flush=True)
+    """Says where everything is: on stdout, and in a file that the other commands of this machine read."""
+    found = {
+        "proxy_url": f"http://{options.host}:{options.port}/v1",
+        "manage_url": f"http://{options.host}:{options.port + 1}/manage/v1",
+        "dashboard_url": None,
+        "proxy_key": machine.secrets.proxy_key,
+        "management_key": machine.secrets.management_key,
+        "project_id": made.project_id,
+    }
+    write_private(options.data_dir / "endpoints.json", json.dumps(found))
+    print(json.dumps(found) if options.json else _WELCOME.format(**found), flush=True)
 
 
 _WELCOME = """Modelux is ready.
 
-  proxy           {proxy}   (base_url of any OpenAI SDK)
-  management API  {manage}
-  proxy key       {secrets.proxy_key}
-  management key  {secrets.management_key}
-  project         {project}
+  proxy           {proxy_url}   (base_url of any OpenAI SDK)
+  management API  {manage_url}
+  proxy key       {proxy_key}
+  management key  {management_key}
+  project         {project_id}
 
 Try it:
 
-  curl {proxy}/chat/completions -H 'Authorization: Bearer {secrets.proxy_key}' \\
+  curl {proxy_url}/chat/completions -H 'Authorization: Bearer {proxy_key}' \\
     -H 'Content-Type: application/json' \\
     -d '{{"model": "@production", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
 

@@ -32,9 +32,7 @@ def load_or_create(path: Path) -> Secrets:
             new_key("mlx_sk_"),
             new_key("mlx_mk_"),
         )
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(asdict(made), file)
+        write_private(path, json.dumps(asdict(made)))
         return made
     try:
         found = json.loads(path.read_text())
@@ -43,3 +41,13 @@ def load_or_create(path: Path) -> Secrets:
         raise ModeluxError(
             "secrets_unreadable", f"{path} is not a key file of ours", hint="Restore it, or choose another --data-dir."
         ) from error
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file that only its owner may read, whole or not at all."""
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+    fresh.replace(path)

@@ -1,0 +1,92 @@
+"""Talk to the management API from the command line: find it, call it, and say in one line what went wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from routing_core.errors import ModeluxError
+
+TIMEOUT_S = 30.0
+EXIT_USAGE = 2
+EXIT_UNREACHABLE = 3
+EXIT_REFUSED = 4
+_EXITS = {"not_configured": EXIT_USAGE, "unreachable": EXIT_UNREACHABLE}
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """One management API and the key that we hold for it."""
+
+    url: str
+    key: str
+
+    def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The answer's JSON object. Raises ModeluxError with the API's own words and remedy."""
+        pairs = {name: value for name, value in (parameters or {}).items() if value not in ("", None, [])}
+        query = urllib.parse.urlencode(pairs, doseq=True)
+        request = urllib.request.Request(
+            f"{self.url.rstrip('/')}{path}{'?' + query if query else ''}",
+            headers={"authorization": f"Bearer {self.key}", "accept": "application/json"},
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=TIMEOUT_S) as answer:
+                found: dict[str, Any] = json.load(answer)
+                return found
+        except urllib.error.HTTPError as error:
+            raise _refusal(error) from None
+        except (OSError, ValueError) as error:
+            hint = "Is it running? Start it with `modelux up`, or name another with --url."
+            raise ModeluxError("unreachable", f"no answer from {self.url}: {error}", hint=hint) from None
+
+
+def connect(url: str, key: str, data_dir: Path | None) -> Api:
+    """What the options say, or else the running `modelux up` of this machine (its data folder says where)."""
+    if url and key:
+        return Api(url, key)
+    folder = data_dir or default_data_dir()
+    try:
+        found = json.loads((folder / "endpoints.json").read_text())
+        return Api(url or str(found["manage_url"]), key or str(found["management_key"]))
+    except (OSError, ValueError, KeyError):
+        hint = "Start `modelux up`, or set MODELUX_MANAGE_URL and MODELUX_MGMT_KEY."
+        raise ModeluxError("not_configured", f"no Modelux is known in {folder}", hint=hint) from None
+
+
+def default_data_dir() -> Path:
+    """`~/.modelux`; for root a folder that PostgreSQL's unprivileged account can enter."""
+    return Path("/var/lib/modelux") if os.geteuid() == 0 else Path.home() / ".modelux"
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """Turns an error into one line on stderr and an exit status: 2 usage, 3 unreachable, 4 refused."""
+    try:
+        yield
+    except ModeluxError as error:
+        print(f"modelux: {error}", file=sys.stderr)
+        raise typer.Exit(_EXITS.get(error.code, EXIT_REFUSED)) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise typer.Exit(0) from None
+
+
+def _refusal(error: urllib.error.HTTPError) -> ModeluxError:
+    try:
+        problem = json.load(error)
+        text = str(problem.get("detail") or problem["title"])
+        return ModeluxError(str(problem["code"]), text, hint=str(problem.get("hint", "")))
+    except (ValueError, KeyError):
+        return ModeluxError("refused", f"the server answered {error.code} {error.reason}")

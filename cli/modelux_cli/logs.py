@@ -1,0 +1,93 @@
+"""`modelux logs`: the list of requests, and one request's decision in plain words."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from modelux_cli.api import Api
+
+Row = dict[str, Any]
+
+
+def list_logs(api: Api, filters: Mapping[str, Any], as_json: bool) -> None:
+    """Newest first, one line a request."""
+    rows: list[Row] = api.get("/logs", filters)["data"]
+    if as_json:
+        print(json.dumps(rows))
+        return
+    for row in rows:
+        print("  ".join(_line(row)))
+    if not rows:
+        print("modelux: no requests match", file=sys.stderr)
+
+
+def show_trace(api: Api, request_id: str, as_json: bool) -> None:
+    """One request: its attempts, the decision, the reason, cost, latency, project and config."""
+    row: Row = api.get(f"/logs/{request_id}")["data"]
+    print(json.dumps(row) if as_json else "\n".join(trace_lines(row)))
+
+
+def _line(row: Row) -> Iterator[str]:
+    yield str(row["started_at"])
+    yield str(row["request_id"])
+    yield f"{(row['config_slug'] and '@' + row['config_slug']) or row['requested_model']}"
+    yield f"{row['model'] or '-'}"
+    yield f"{row['latency_ms']:.0f}ms"
+    yield money(row["cost_usd"])
+    yield str(row["status"])
+
+
+def trace_lines(row: Row) -> Iterator[str]:
+    """The lines of `modelux logs --trace`, as on the product's page."""
+    trace: Row = row["trace"] or {}
+    attempts: list[Row] = trace.get("attempts", [])
+    selected = next((a["number"] for a in reversed(attempts) if a["outcome"] == "ok"), None)
+    outcome = f"attempt_{selected}" if selected and trace.get("selected") else "no answer"
+    yield f"[modelux] {row['request_id']} {row['model'] or '-'} {row['latency_ms']:.0f}ms {money(row['cost_usd'])} {row['status']}"
+    for attempt in attempts:
+        yield f"  attempt_{attempt['number']}  {attempt['model']:<28} {_ended(attempt)}"
+    for excluded in trace.get("excluded", []):
+        yield f"  excluded   {excluded['model']:<28} {excluded['reason']}"
+    for hop in trace.get("path", []):
+        yield f"  via        {hop['policy_type']} {hop['policy_name']} -> {hop['chose']} ({hop['reason']})"
+    yield f"  decision: {trace.get('policy_type', '-')} -> {outcome}"
+    yield f"  reason: {trace.get('selection_reason', '-')}"
+    yield f"  cost: {_cost(row)}"
+    yield f"  latency: {_latency(row)}"
+    yield f"  project: {row['project_id']}"
+    yield f"  config: {_config(row)}"
+
+
+def _ended(attempt: Row) -> str:
+    latency = f"{attempt['latency_ms']:.0f}ms"
+    if attempt["outcome"] == "ok":
+        usage: Row = attempt.get("usage") or {}
+        return f"{attempt['status']} OK {latency} {usage.get('input', 0) + usage.get('output', 0):,} tokens"
+    if attempt["outcome"] == "status":
+        return f"{attempt['status']} {attempt['error_code'] or ''} {latency}".replace("  ", " ")
+    return f"{attempt['outcome']} ({latency})"
+
+
+def _cost(row: Row) -> str:
+    measured: Row = (row["trace"] or {}).get("measured") or {}
+    if "input_cost_usd" in measured:
+        return f"input {money(measured['input_cost_usd'])} + output {money(measured['output_cost_usd'])}"
+    return money(row["cost_usd"])
+
+
+def _latency(row: Row) -> str:
+    first = f"ttft_{row['ttft_ms']:.0f}ms " if row.get("ttft_ms") is not None else ""
+    return f"{first}ttlt_{row['latency_ms']:.0f}ms"
+
+
+def _config(row: Row) -> str:
+    slug = row["config_slug"]
+    return f"@{slug} (v{row['config_version']})" if slug else f"none (model {row['requested_model']!r})"
+
+
+def money(usd: float | str) -> str:
+    """Six decimals: a call often costs less than a hundredth of a cent."""
+    return f"${float(usd):.6f}"
