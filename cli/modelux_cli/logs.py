@@ -46,7 +46,8 @@ def trace_lines(row: Row) -> Iterator[str]:
     attempts: list[Row] = trace.get("attempts", [])
     selected = next((a["number"] for a in reversed(attempts) if a["outcome"] == "ok"), None)
     outcome = f"attempt_{selected}" if selected and trace.get("selected") else "no answer"
-    yield f"[modelux] {row['request_id']} {row['model'] or '-'} {row['latency_ms']:.0f}ms {money(row['cost_usd'])} {row['status']}"
+    summary = f"{row['latency_ms']:.0f}ms {money(row['cost_usd'])} {row['status']}"
+    yield f"[modelux] {row['request_id']} {row['model'] or '-'} {summary}"
     for attempt in attempts:
         yield f"  attempt_{attempt['number']}  {attempt['model']:<28} {_ended(attempt)}"
     for excluded in trace.get("excluded", []):

@@ -1,4 +1,4 @@
-"""How the demo's simulated providers behave: plausible latencies, a few errors, and one provider that fails for a while."""
+"""How the demo's simulated providers behave: plausible latencies, a few errors, one outage."""
 
 from __future__ import annotations
 
