@@ -1,0 +1,68 @@
+"""Keep the newest state in memory and hand it to every proxy that watches: whole first, then as coalesced changes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from modelux.config.v1.snapshot_pb2 import WatchSnapshotResponse
+from modelux_config import snapshot
+from modelux_config.snapshot import State
+from modelux_store.database import Database, Unavailable
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.5
+"""How soon a change by another replica of this service is seen; our own are seen at once."""
+
+
+class Feed:
+    """One per process. `run` keeps it current; `watch` serves one proxy."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._state: State | None = None
+        self._poked = asyncio.Event()
+        self._updated = asyncio.Event()
+
+    def poke(self) -> None:
+        """Something was committed: look now."""
+        self._poked.set()
+
+    async def run(self) -> None:
+        """Follows the database until cancelled. While it is away, proxies keep what they have."""
+        while True:
+            self._poked.clear()
+            try:
+                await self._refresh()
+            except Unavailable as error:
+                log.warning("the snapshot cannot be read: %s", error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._poked.wait(), POLL_S)
+
+    async def watch(self, since_version: int) -> AsyncIterator[WatchSnapshotResponse]:
+        """First the whole snapshot, unless `since_version` is the current one; then each change, several folded into
+        one where they come fast.
+        """
+        state = await self._beyond(None)
+        if since_version != state.version:
+            yield WatchSnapshotResponse(snapshot=state.snapshot())
+        while True:
+            newer = await self._beyond(state)
+            yield WatchSnapshotResponse(change=newer.since(state))
+            state = newer
+
+    async def _refresh(self) -> None:
+        known = self._state
+        if known is not None and await snapshot.current_version(self._database) == known.version:
+            return
+        self._state = await snapshot.read(self._database)
+        self._updated.set()
+        self._updated = asyncio.Event()
+
+    async def _beyond(self, seen: State | None) -> State:
+        while self._state is None or self._state is seen:
+            await self._updated.wait()
+        return self._state

@@ -1,0 +1,66 @@
+"""Prices that the operator sets over the seed table: rows with a date from which they hold."""
+
+from __future__ import annotations
+
+from modelux.config.v1 import admin_pb2 as pb
+from modelux_config import checks
+from modelux_config.pages import page
+from modelux_config.problems import FieldError, conflict, invalid, not_found
+from modelux_config.records import fill
+from modelux_config.scope import Change, Scope
+from modelux_contracts.ids import new_id
+
+MAX_NANO = 10**15
+"""A million dollars per million tokens: beyond that it is a typing error."""
+
+
+async def list_prices(scope: Scope, request: pb.ListPricesRequest) -> pb.ListPricesResponse:
+    rows, cursor = await page(scope, request.page, "prices")
+    return pb.ListPricesResponse(prices=[fill(pb.PriceRecord, row) for row in rows], next_cursor=cursor)
+
+
+async def create_price(scope: Scope, request: pb.CreatePriceRequest) -> pb.CreatePriceResponse:
+    """A price from a moment on. Raises a 409 problem where one begins at that very moment."""
+    (model,) = checks.models([request.model], "model")
+    record = pb.PriceRecord(
+        id=new_id("price_", scope.now_us // 1000),
+        provider=checks.name(request.provider, "provider"),
+        model=model,
+        input=_nano(request.input, "inputUsdPerMillion"),
+        output=_nano(request.output, "outputUsdPerMillion"),
+        effective_from_us=request.effective_from_us or scope.now_us,
+        created_at_us=scope.now_us,
+    )
+    if request.HasField("cache_read"):
+        record.cache_read = _nano(request.cache_read, "cacheReadUsdPerMillion")
+    if request.HasField("cache_write"):
+        record.cache_write = _nano(request.cache_write, "cacheWriteUsdPerMillion")
+    values = {
+        name: getattr(record, name) for name in ("id", "provider", "model", "input", "output", "effective_from_us")
+    }
+    if await scope.row("prices", "same", **values):
+        raise conflict(
+            "price_exists",
+            f"A price of {model!r} begins at that moment already.",
+            "Delete it, or choose another moment.",
+        )
+    cache = {n: getattr(record, n) if record.HasField(n) else None for n in ("cache_read", "cache_write")}
+    await scope.run("prices", "insert", **values, **cache, now_us=scope.now_us)
+    scope.record(Change("price", record.id, "created", after=record))
+    return pb.CreatePriceResponse(price=record)
+
+
+async def delete_price(scope: Scope, request: pb.DeletePriceRequest) -> pb.DeletePriceResponse:
+    """Costs that were stored with it stay as they are."""
+    row = await scope.row("prices", "get", id=request.id)
+    if row is None:
+        raise not_found("price", request.id)
+    await scope.run("prices", "delete", id=request.id)
+    scope.record(Change("price", request.id, "deleted", fill(pb.PriceRecord, row)))
+    return pb.DeletePriceResponse()
+
+
+def _nano(value: int, field: str) -> int:
+    if not 0 <= value <= MAX_NANO:
+        raise invalid(FieldError(field, "is out of range", "Use 0 to 1,000,000 USD per million tokens."))
+    return value

@@ -1,0 +1,135 @@
+"""The gRPC edge: decode, perform, encode; refusals travel as a status with a problem in the trailing metadata."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+
+from modelux.config.v1 import admin_pb2 as pb
+from modelux.config.v1.snapshot_pb2 import WatchSnapshotRequest, WatchSnapshotResponse
+from modelux_config.bootstrap import bootstrap
+from modelux_config.feed import Feed
+from modelux_config.operations import OPERATIONS, Operation, perform
+from modelux_config.problems import denied
+from modelux_config.scope import Ports
+from modelux_contracts.errors import Problem, ProblemError
+from modelux_store.database import Database, Unavailable
+
+log = logging.getLogger(__name__)
+
+PROBLEM_KEY = "modelux-problem-bin"
+"""Trailing metadata that holds a serialised `ProblemDetail`."""
+Context = grpc.aio.ServicerContext[Message, Message]
+Method = Callable[[Message, Context], Coroutine[object, object, Message]]
+
+_STATUS = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    404: grpc.StatusCode.NOT_FOUND,
+    409: grpc.StatusCode.ALREADY_EXISTS,
+    412: grpc.StatusCode.FAILED_PRECONDITION,
+    422: grpc.StatusCode.INVALID_ARGUMENT,
+    503: grpc.StatusCode.UNAVAILABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Both services of this process."""
+
+    database: Database
+    ports: Ports
+    feed: Feed
+    bootstrap_token: str
+
+    def register(self, server: grpc.aio.Server) -> None:
+        admin = {name: self._admin(operation) for name, operation in OPERATIONS.items()}
+        admin["Bootstrap"] = _unary(self._bootstrap, pb.BootstrapRequest, pb.BootstrapResponse)
+        watch = grpc.unary_stream_rpc_method_handler(
+            self._watch,
+            request_deserializer=WatchSnapshotRequest.FromString,
+            response_serializer=WatchSnapshotResponse.SerializeToString,
+        )
+        server.add_generic_rpc_handlers(
+            (
+                grpc.method_handlers_generic_handler("modelux.config.v1.AdminService", admin),
+                grpc.method_handlers_generic_handler("modelux.config.v1.SnapshotService", {"WatchSnapshot": watch}),
+            )
+        )
+
+    def _admin(self, operation: Operation) -> grpc.RpcMethodHandler[Message, Message]:
+        async def call(request: Message, context: Context) -> Message:
+            try:
+                answer = await perform(self.database, self.ports, operation, request)
+            except ProblemError as error:
+                return await _refuse(context, error.problem)
+            except Unavailable as error:
+                return await _unavailable(context, error)
+            if operation.writes:
+                self.feed.poke()
+            return answer
+
+        return _unary(call, operation.request, operation.response)
+
+    async def _bootstrap(self, request: Message, context: Context) -> Message:
+        assert isinstance(request, pb.BootstrapRequest)
+        if not self._may_bootstrap(request.token, context.peer()):
+            hint = "Set MODELUX_CONFIG_BOOTSTRAP_TOKEN on both sides, or call over a Unix socket."
+            return await _refuse(context, denied("The bootstrap token is missing or wrong.", hint).problem)
+        try:
+            answer = await bootstrap(self.database, self.ports, request)
+        except ProblemError as error:
+            return await _refuse(context, error.problem)
+        except Unavailable as error:
+            return await _unavailable(context, error)
+        self.feed.poke()
+        return answer
+
+    def _may_bootstrap(self, token: str, peer: str) -> bool:
+        if not self.bootstrap_token:
+            return peer.startswith("unix:")
+        return hmac.compare_digest(token.encode(), self.bootstrap_token.encode())
+
+    async def _watch(self, request: WatchSnapshotRequest, context: Context) -> AsyncIterator[WatchSnapshotResponse]:
+        log.info("proxy %r watches from version %d", request.proxy_id[:100], request.since_version)
+        async for update in self.feed.watch(request.since_version):
+            yield update
+
+
+def _unary(method: Method, request: type[Message], response: type[Message]) -> grpc.RpcMethodHandler[Message, Message]:
+    return grpc.unary_unary_rpc_method_handler(
+        method,
+        request_deserializer=request.FromString,
+        response_serializer=response.SerializeToString,
+    )
+
+
+async def _refuse(context: Context, problem: Problem) -> Message:
+    detail = pb.ProblemDetail(
+        status=problem.status,
+        code=problem.code,
+        title=problem.title,
+        detail=problem.detail,
+        hint=problem.hint,
+        errors=[pb.FieldProblem(**each) for each in problem.errors],
+    )
+    trailing = ((PROBLEM_KEY, detail.SerializeToString()),)
+    code = _STATUS.get(problem.status, grpc.StatusCode.UNKNOWN)
+    told = f"{problem.code}: {problem.detail} {problem.hint}".strip()
+    await context.abort(code, told, trailing_metadata=trailing)
+    raise AssertionError("abort raises")
+
+
+async def _unavailable(context: Context, error: Unavailable) -> Message:
+    log.warning("the database is not available: %s", error)
+    hint = "Try again in a few seconds."
+    return await _refuse(
+        context, Problem(503, "database_unavailable", "Not available", "The database cannot be reached.", hint)
+    )

@@ -1,0 +1,68 @@
+"""A config service on a Unix socket over a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from config_harness import KEY, NUMBERS, VENDORS, Installation, Tenant
+
+from modelux_config.cursors import cursors
+from modelux_config.feed import Feed
+from modelux_config.rpc import Edge
+from modelux_config.scope import Ports
+from modelux_embedded.postgres import EmbeddedPostgres, temporary_postgres
+from modelux_runtime.rpc import channel, serving
+from modelux_store.database import Database
+from modelux_store.migrate import migrate_postgres
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    with temporary_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+async def database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
+    opened = await Database.open(postgres.create_database(f"config{next(NUMBERS)}"))
+    for schema in ("outbox", "config"):
+        await migrate_postgres(opened, schema)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def installation(database: Database, tmp_path: Path) -> AsyncIterator[Installation]:
+    clock = [time.time_ns() // 1_000_000]
+
+    def now_ms() -> int:
+        clock[0] += 1
+        return clock[0]
+
+    ports = Ports(now_ms, KEY, cursors(KEY), VENDORS, {"models.lan"})
+    feed = Feed(database)
+    edge = Edge(database, ports, feed, "")
+    target = f"unix:{tmp_path}/config.sock"
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(feed.run())
+        async with serving(target, edge.register), channel(target) as connection:
+            yield Installation(connection, database, ports, edge, clock)
+        running.cancel()
+
+
+@pytest.fixture
+async def acme(installation: Installation) -> Tenant:
+    return await installation.tenant("acme")
+
+
+@pytest.fixture
+async def globex(installation: Installation) -> Tenant:
+    return await installation.tenant("globex")
