@@ -1,0 +1,375 @@
+"""Make one call to one provider and tell how it went: the wire in, an `Outcome` and an answer out.
+
+A call ends exactly once, by itself or by `give_up`; from then on `final()` does not change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter_ns
+
+from modelux_providers.classify import classify
+from modelux_providers.client import (
+    CallFailed,
+    Client,
+    Deadlines,
+    Origin,
+    Response,
+    request_head,
+)
+from modelux_providers.client_errors import Cut
+from modelux_providers.dialects.base import (
+    Call,
+    ChatCall,
+    Chunk,
+    Complete,
+    Dialect,
+    Done,
+    Failed,
+    Headers,
+    ProviderError,
+    StreamEvent,
+    StreamParser,
+    UsageSeen,
+    VendorFacts,
+)
+from routing_core.flow import Until
+from routing_core.pricing import Price, cost
+from routing_core.types import Outcome, OutcomeKind, Target, Usage
+
+_NOTHING = Usage()
+_ERROR_LIMIT = 1024 * 1024
+_STARTUP_EVENTS = 64
+"""Events held back while waiting for the first content; past it the stream is handed on as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How one credential's provider is reached. `auth` holds the secret; it is never printed."""
+
+    origin: Origin
+    base_path: str
+    vendor: VendorFacts
+    dialect: Dialect
+    auth: Headers = field(repr=False, default=())
+    heads: dict[tuple[str, Headers], bytes] = field(repr=False, compare=False, default_factory=dict)
+    """Request heads by path, made once."""
+
+    def head(self, path: str, headers: Headers) -> bytes:
+        """The request head for `path`, made once (there are few of them)."""
+        head = self.heads.get((path, headers))
+        if head is None:
+            if len(self.heads) > 1000:
+                self.heads.clear()
+            head = request_head(self.origin, "POST", self.base_path + path, (*headers, *self.auth))
+            self.heads[path, headers] = head
+        return head
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What bounds and prices a call. Times in seconds."""
+
+    deadlines: Deadlines
+    timeout_s: float | None = None
+    """To the first content byte (`head`) or the whole (`body`)."""
+    price: Price | None = None
+    input_tokens: int = 0
+    """Estimate, for calls whose usage the provider does not report."""
+
+
+class ProviderCall:
+    """One attempt. `run` it; for a stream then take `startup` and `more()` until it returns nothing."""
+
+    __slots__ = (
+        "_client",
+        "_code",
+        "_content_chunks",
+        "_ended_ns",
+        "_first_ns",
+        "_kind",
+        "_outcome",
+        "_parser",
+        "_response",
+        "_sent",
+        "_status",
+        "_stream",
+        "_terms",
+        "_until",
+        "_usage",
+        "answer",
+        "call",
+        "dropped",
+        "emulated",
+        "error",
+        "number",
+        "on_end",
+        "provider_request_id",
+        "reason",
+        "route",
+        "started_ns",
+        "startup",
+        "target",
+    )
+
+    def __init__(
+        self,
+        client: Client,
+        route: Route,
+        target: Target,
+        call: Call,
+        terms: Terms,
+        *,
+        until: Until,
+        number: int = 1,
+        reason: str = "",
+    ) -> None:
+        self.route = route
+        self.target = target
+        self.call = call
+        self.number = number
+        self.reason = reason
+        self.on_end: Callable[[Outcome], None] | None = None
+        """Told once, when the call has ended."""
+        self.answer: Complete | None = None
+        self.error: ProviderError | None = None
+        self.startup: list[StreamEvent] = []
+        self.dropped: tuple[str, ...] = ()
+        self.emulated: tuple[str, ...] = ()
+        self.provider_request_id = ""
+        self.started_ns = perf_counter_ns()
+        self._client = client
+        self._terms = terms
+        self._until = until
+        self._stream = type(call) is ChatCall and call.stream
+        self._response: Response | None = None
+        self._parser: StreamParser | None = None
+        self._kind: OutcomeKind | None = None
+        self._code: str | None = None
+        self._status: int | None = None
+        self._usage: Usage | None = None
+        self._first_ns = 0
+        self._ended_ns = 0
+        self._content_chunks = 0
+        self._sent = False
+        self._outcome: Outcome | None = None
+
+    @property
+    def streaming(self) -> bool:
+        """True where the answer is a live stream (`startup`, `more`); else it is whole (`answer`)."""
+        return self._parser is not None
+
+    @property
+    def accepted(self) -> bool:
+        """True once the provider answered 200."""
+        return self._status == 200
+
+    @property
+    def ended(self) -> bool:
+        return self._kind is not None
+
+    def refuse(self, code: str) -> None:
+        """Ends the call before it is made: nothing is sent."""
+        self.error = ProviderError(503, "the provider is not being called for the moment", "api_error", code)
+        self._end("connect", code)
+
+    async def run(self) -> Outcome:
+        """See `drive.Trial`."""
+        if self._kind is not None:
+            return self.final()
+        try:
+            await self._run()
+        except CallFailed as failure:
+            self._fail(failure)
+        if self._kind is None:  # a stream that has begun
+            return self._head_outcome()
+        outcome = self.final()
+        if self._until == "body" and self.answer is not None and outcome.kind == "ok":
+            return _with_answer(outcome, self.answer)
+        return outcome
+
+    async def more(self) -> list[StreamEvent]:
+        """The next events of a live stream; empty once it has ended (see `error`)."""
+        while self._kind is None and self._response is not None and self._parser is not None:
+            try:
+                data = await self._response.chunk()
+            except CallFailed as failure:
+                return [self._fail(failure)]
+            events = self._parser.feed(data) if data else self._parser.eof()
+            if events:
+                self._note(events)
+                return events
+        return []
+
+    def give_up(self, kind: OutcomeKind, code: str) -> Outcome:
+        """See `drive.Trial`."""
+        if self._kind is None:
+            self._end(kind, code)
+        return self.final()
+
+    def final(self) -> Outcome:
+        """How it went so far; at the end of the call, for good."""
+        if self._outcome is not None:
+            return self._outcome
+        ended = self._ended_ns or perf_counter_ns()
+        usage = self._usage if self._usage is not None else self._estimate()
+        price = self._terms.price
+        outcome = Outcome(
+            self.target,
+            self._kind or "ok",
+            self._status,
+            round((ended - self.started_ns) / 1e6, 3),
+            round((self._first_ns - self.started_ns) / 1e6, 3) if self._first_ns else None,
+            usage,
+            cost(price, usage) if price is not None else 0,
+            self._code,
+            None,
+            self.error.retry_after_ms if self.error is not None else None,
+        )
+        if self._kind is not None:
+            self._outcome = outcome
+        return outcome
+
+    def usage_chunk(self) -> bytes:
+        """The closing usage event, for a caller that asked where the provider sent none."""
+        assert self._parser is not None
+        return self._parser.usage_chunk(self._usage if self._usage is not None else self._estimate())
+
+    async def _run(self) -> None:
+        route, terms = self.route, self._terms
+        wire = route.dialect.request(self.call)
+        if isinstance(wire, ProviderError):
+            self._reject(wire)
+            return
+        self.dropped, self.emulated = wire.dropped, wire.emulated
+        deadlines = terms.deadlines
+        if terms.timeout_s is not None:
+            deadlines = deadlines._replace(connect_s=min(deadlines.connect_s, terms.timeout_s), total_s=terms.timeout_s)
+        self._sent = True
+        head = route.head(wire.path, wire.headers)
+        response = self._response = await self._client.post(route.origin, head, wire.body, deadlines)
+        self._status = status = response.status
+        self.provider_request_id = _request_id(response.headers)
+        if status != 200:
+            body = await response.read(_ERROR_LIMIT)
+            self._reject(route.dialect.error(status, response.headers, body))
+        elif self._stream and response.headers.get(b"content-type", b"").startswith(b"text/event-stream"):
+            await self._begin_stream(response)
+        else:
+            self._complete(await response.read())
+
+    def _complete(self, body: bytes) -> None:
+        answer = self.route.dialect.response(self.call, body)
+        if isinstance(answer, ProviderError):
+            self._reject(answer)
+            return
+        self.answer = answer
+        self._usage = answer.usage
+        self._end("ok", None)
+
+    async def _begin_stream(self, response: Response) -> None:
+        """Reads up to the first content, so that another provider can still take over when there is none."""
+        assert isinstance(self.call, ChatCall)
+        parser = self._parser = self.route.dialect.stream(self.call)
+        while not self._first_ns and len(self.startup) < _STARTUP_EVENTS:
+            data = await response.chunk()
+            events = parser.feed(data) if data else parser.eof()
+            self._note(events)
+            self.startup += events
+            if self._kind is not None:
+                return
+            if not data:
+                raise Cut("the stream ended without an end")
+        if self._terms.timeout_s is not None:
+            response.total(self._terms.deadlines.total_s, self._terms.deadlines.idle_s)
+
+    def _note(self, events: list[StreamEvent]) -> None:
+        for event in events:
+            if type(event) is Chunk:
+                if event.has_content:
+                    self._content_chunks += 1
+                    if not self._first_ns:
+                        self._first_ns = perf_counter_ns()
+            elif type(event) is UsageSeen:
+                self._usage = event.usage
+            elif type(event) is Done:
+                self._end("ok", None)
+            elif type(event) is Failed:
+                self._reject(event.error)
+
+    def _reject(self, error: ProviderError) -> None:
+        """The provider's own failure, or an answer that is none."""
+        self.error = error
+        if not self._status:
+            self._status = error.status
+        if error.kind == "status" and not self._first_ns:
+            self._usage = _NOTHING
+        self._end(error.kind, error.code or ("upstream_invalid" if error.kind == "invalid" else None))
+
+    def _fail(self, failure: CallFailed) -> Failed:
+        kind, code = classify(failure)
+        if kind == "connect":
+            self._sent = False
+        self.error = told(failure)
+        if self._kind is None:
+            self._end(kind, code)
+        return Failed(self.error)
+
+    def _end(self, kind: OutcomeKind, code: str | None) -> None:
+        self._kind = kind
+        self._code = code
+        self._ended_ns = perf_counter_ns()
+        if self._response is not None:
+            if kind == "ok":
+                self._response.release()
+            else:
+                self._response.abort()
+        if self.on_end is not None:
+            self.on_end(self.final())
+
+    def _estimate(self) -> Usage:
+        """What the provider will have counted, where it did not say: nothing unless the request reached it."""
+        if not self._sent:
+            return _NOTHING
+        output = self._content_chunks
+        if self.answer is not None and type(self.call) is ChatCall:
+            output = len(self.answer.answer.text) // 4 + 1
+        return Usage(self._terms.input_tokens, output, estimated=True)
+
+    def _head_outcome(self) -> Outcome:
+        now = perf_counter_ns()
+        elapsed_ms = round((now - self.started_ns) / 1e6, 3)
+        return Outcome(self.target, "ok", self._status, elapsed_ms, elapsed_ms)
+
+
+def told(failure: CallFailed) -> ProviderError:
+    """A failure below HTTP as the error a caller may see."""
+    kind, code = classify(failure)
+    if kind == "connect":
+        return ProviderError(503, "the provider could not be reached", "api_error", "upstream_unreachable", kind=kind)
+    if kind == "timeout":
+        return ProviderError(504, "the provider did not answer in time", "api_error", "upstream_timeout", kind=kind)
+    if kind == "cut":
+        return ProviderError(502, "the provider closed the connection early", "api_error", "upstream_cut", kind=kind)
+    return ProviderError(502, "the provider's answer is not valid", "api_error", code or "upstream_invalid", kind=kind)
+
+
+def _with_answer(outcome: Outcome, answer: Complete) -> Outcome:
+    return Outcome(
+        outcome.target,
+        outcome.kind,
+        outcome.status,
+        outcome.latency_ms,
+        outcome.ttft_ms,
+        outcome.usage,
+        outcome.cost_nano,
+        outcome.error_code,
+        answer.answer,
+        outcome.retry_after_ms,
+    )
+
+
+def _request_id(headers: dict[bytes, bytes]) -> str:
+    value = headers.get(b"x-request-id") or headers.get(b"request-id") or b""
+    return value[:200].decode("latin-1")

@@ -1,0 +1,86 @@
+"""The head of an answer, and the errors a caller sees when no attempt brought one."""
+
+from __future__ import annotations
+
+from modelux_contracts.errors import OpenAIError
+from modelux_providers.call import ProviderCall
+from modelux_providers.dialects.base import ProviderError
+from modelux_proxy.call_context import Context
+from modelux_proxy.exchange import header
+from routing_core.flow import Decision
+
+JSON = b"content-type: application/json\r\n"
+STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
+_CREDENTIAL = frozenset({401, 402, 403})
+
+
+def head(context: Context, call: ProviderCall | None, *, cost_nano: int | None = None) -> bytes:
+    """The header lines that tell what served the request."""
+    request = context.request
+    lines = b"x-request-id: %b\r\nx-modelux-attempts: %d\r\n" % (
+        request.request_id.encode(),
+        len(context.driven.trials),
+    )
+    policy = context.policy
+    if policy.name:
+        lines += header("x-modelux-config", f"@{policy.name}") + b"x-modelux-config-version: %d\r\n" % policy.version
+    if call is not None:
+        lines += header("x-modelux-model", call.target.model) + header("x-modelux-provider", call.target.provider)
+        if call.provider_request_id:
+            lines += header("x-modelux-provider-request-id", call.provider_request_id)
+        if call.dropped:
+            lines += header("x-modelux-dropped-fields", ", ".join(call.dropped))
+        if call.emulated:
+            lines += header("x-modelux-emulated-fields", ", ".join(call.emulated))
+    if cost_nano is not None:
+        lines += b"x-modelux-cost-usd: %d.%09d\r\n" % divmod(cost_nano, 1_000_000_000)
+    client_id = context.exchange.headers.get(b"x-client-request-id")
+    if client_id is not None:
+        lines += header("x-client-request-id", client_id[:256].decode("latin-1"))
+    return lines + context.limit_lines
+
+
+def failure(context: Context, decision: Decision) -> ProviderError:
+    """The error of a request that no attempt answered: the last attempt's own, where there was one."""
+    for call in reversed(context.driven.trials):
+        error = call.error
+        if error is not None:
+            return _shown(error)
+    for call in reversed(context.driven.trials):
+        if call.final().kind == "timeout":
+            return ProviderError(504, "the providers did not answer in time", "api_error", "upstream_timeout")
+    if decision.code == "no_candidates":
+        return _no_candidates(decision)
+    if decision.code in (None, "attempts_failed", "cancelled"):
+        return ProviderError(502, "no provider gave a usable answer", "api_error", "upstream_invalid")
+    return ProviderError(503, decision.reason, "api_error", decision.code)
+
+
+def _shown(error: ProviderError) -> ProviderError:
+    """A provider that refuses our stored key must not look as if the caller's key were bad."""
+    if error.status in _CREDENTIAL and error.kind == "status":
+        message = "the provider refused the credential that this project stored for it"
+        return ProviderError(502, message, "api_error", "upstream_credentials_exhausted")
+    return error
+
+
+def _no_candidates(decision: Decision) -> ProviderError:
+    reasons = "; ".join(f"{each.model}: {each.reason}" for each in decision.excluded[:5])
+    message = f"no model of this routing config can serve the request ({reasons or 'it names none'})"
+    if any("circuit" in each.reason for each in decision.excluded):
+        return ProviderError(503, message, "api_error", "no_candidates", retry_after_ms=5000)
+    return ProviderError(400, message, "invalid_request_error", "no_candidates", "model")
+
+
+def error_lines(error: ProviderError) -> bytes:
+    """`retry-after` in both its forms, where the provider said when to come back."""
+    if error.retry_after_ms is None:
+        return b""
+    seconds = -(-error.retry_after_ms // 1000)
+    return b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (seconds, error.retry_after_ms)
+
+
+def own_error(error: OpenAIError, request_id: str) -> bytes:
+    """Header lines of an error of ours."""
+    lines = b"".join(header(name, value) for name, value in error.headers)
+    return b"x-request-id: %b\r\n" % request_id.encode() + lines

@@ -1,0 +1,90 @@
+"""Turn the attempts of a policy into calls at providers, within what health and the retry budget allow."""
+
+from __future__ import annotations
+
+from modelux_providers.call import ProviderCall, Terms
+from modelux_providers.client import Client, Deadlines
+from modelux_providers.dialects.base import Call, ChatCall, EmbeddingsCall
+from modelux_proxy.call_context import Context
+from modelux_proxy.clock import Clock
+from modelux_proxy.openai_schema import ChatBody
+from routing_core.flow import Attempt, Step, Until
+from routing_core.health import Registry
+from routing_core.types import Outcome
+
+
+class Beginner:
+    """Makes the calls of one request (see `drive.Begin`)."""
+
+    __slots__ = ("_client", "_clock", "_context", "_deadlines", "_registry", "_tried")
+
+    def __init__(
+        self, context: Context, client: Client, deadlines: Deadlines, registry: Registry, clock: Clock
+    ) -> None:
+        self._context = context
+        self._client = client
+        self._deadlines = deadlines
+        self._registry = registry
+        self._clock = clock
+        self._tried: set[str] = set()
+
+    def begin(self, number: int, attempt: Attempt, until: Until) -> ProviderCall:
+        context = self._context
+        project = context.key.project
+        target = attempt.target
+        route = project.routes[target.credential_id]
+        offer = project.facts.get(target)
+        terms = Terms(
+            self._deadlines,
+            None if attempt.timeout_ms is None else attempt.timeout_ms / 1000,
+            offer.price if offer is not None else None,
+            context.request.input_tokens,
+        )
+        body = context.body
+        request = context.request
+        call: Call
+        if isinstance(body, ChatBody):
+            call = ChatCall(
+                context.exchange.body,
+                target.model,
+                route.vendor,
+                context.stream and until == "head",
+                body.wants_usage,
+                None if body.limit is not None else (project.default_max_tokens or None),
+                offer.max_output_tokens if offer is not None else None,
+                request.at_ms // 1000,
+                request.request_id,
+            )
+        else:
+            call = EmbeddingsCall(context.exchange.body, target.model, route.vendor, request.request_id)
+        made = ProviderCall(self._client, route, target, call, terms, until=until, number=number, reason=attempt.reason)
+        now_ms = self._clock.now_ms()
+        if not self._admitted(attempt, now_ms):
+            made.refuse("circuit_open")
+            return made
+        self._registry.begin(target, now_ms, retry=target.provider in self._tried)
+        self._tried.add(target.provider)
+        made.on_end = self._observe
+        return made
+
+    def may_go_on(self, step: Step) -> str | None:
+        """Another attempt at a provider already tried needs a retry from its budget."""
+        now_ms = self._clock.now_ms()
+        for attempt in step.attempts:
+            provider = attempt.target.provider
+            if provider in self._tried and not self._registry.retry(provider, now_ms):
+                return f"the retry budget of {provider} is used up"
+        return None
+
+    def _admitted(self, attempt: Attempt, now_ms: int) -> bool:
+        """Whether the circuit lets the call out:
+        an open one only in panic, a half-open one only its probe or a last resort.
+        """
+        run = self._context.run
+        seen = run.seen.get(attempt.target) if run is not None else None
+        if run is None or seen is None or seen.state == "open" or self._registry.admit_probe(attempt.target, now_ms):
+            return True
+        return len(run.steps[0].candidates) <= 1
+
+    def _observe(self, outcome: Outcome) -> None:
+        self._registry.observe(outcome, self._clock.now_ms())

@@ -1,0 +1,333 @@
+"""Read what routing needs of an OpenAI request body, and refuse what no provider could carry out.
+
+Fields not named here are neither read nor touched: they go to the provider as they came.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+import msgspec
+
+from modelux_contracts.errors import OpenAIError
+from modelux_providers.egress import BlockedAddress, Guard
+from modelux_proxy import json_guard
+from routing_core.types import Capability
+
+Struct = msgspec.Struct
+Meta = msgspec.Meta
+Limit: TypeAlias = Annotated[int, Meta(ge=1, le=10_000_000)] | None
+
+MAX_TAGS = 50
+MAX_TOOLS_BYTES = 1024 * 1024
+_PATH = re.compile(r"^(.*?)(?: - at `\$\.?(.*)`)?$", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `([^`]+)`")
+_ID = re.compile(r"[^\x00-\x1f\x7f]{1,512}")
+_NO_NEEDS: frozenset[Capability] = frozenset()
+_GUARD = Guard()
+
+
+_ABSENT = msgspec.Raw(b"")
+
+
+class ImageUrl(Struct, gc=False):
+    url: str
+
+
+class Part(Struct, gc=False):
+    type: Literal["text", "image_url", "input_audio", "file", "refusal", "video_url", "thinking", "redacted_thinking"]
+    text: str | None = None
+    image_url: ImageUrl | str | None = None
+
+
+class Message(Struct, gc=False):
+    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
+    content: str | list[Part] | None = None
+    tool_calls: msgspec.Raw = _ABSENT
+    function_call: msgspec.Raw = _ABSENT
+    refusal: str | None = None
+    audio: msgspec.Raw = _ABSENT
+    tool_call_id: str | None = None
+
+
+class Function(Struct, gc=False):
+    name: Annotated[str, Meta(min_length=1, max_length=128)]
+    parameters: dict[str, msgspec.Raw] | None = None
+
+
+class Tool(Struct, gc=False):
+    type: str
+    function: Function | None = None
+
+
+class JsonSchema(Struct, gc=False):
+    name: Annotated[str, Meta(min_length=1, max_length=128)]
+    schema: dict[str, msgspec.Raw] | None = None
+
+
+class ResponseFormat(Struct, gc=False):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+
+class StreamOptions(Struct, gc=False):
+    include_usage: bool | None = None
+
+
+class _Ours(Struct, kw_only=True, gc=False):
+    model: str
+    user: Annotated[str, Meta(max_length=512)] | None = None
+    tags: dict[str, str] | None = msgspec.field(name="mlx:tags", default=None)
+    end_user_id: Annotated[str, Meta(max_length=512)] | None = msgspec.field(name="mlx:end_user_id", default=None)
+
+
+class ChatBody(_Ours, kw_only=True, gc=False):
+    messages: Annotated[list[Message], Meta(min_length=1, max_length=2048)]
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Limit = None
+    max_completion_tokens: Limit = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    stop: str | Annotated[list[str], Meta(max_length=16)] | None = None
+    tools: Annotated[list[Tool], Meta(max_length=512)] | None = None
+    functions: Annotated[list[Function], Meta(max_length=512)] | None = None
+    response_format: ResponseFormat | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    reasoning_effort: str | None = None
+
+    @property
+    def wants_usage(self) -> bool:
+        return bool(self.stream and self.stream_options is not None and self.stream_options.include_usage)
+
+    @property
+    def limit(self) -> int | None:
+        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+
+
+class EmbeddingsBody(_Ours, kw_only=True, gc=False):
+    input: msgspec.Raw
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+
+
+_chat = msgspec.json.Decoder(ChatBody).decode
+_embeddings = msgspec.json.Decoder(EmbeddingsBody).decode
+_inputs = msgspec.json.Decoder(str | Annotated[list[str | int | list[int]], Meta(min_length=1)]).decode
+
+
+def read_chat(body: bytes) -> tuple[ChatBody, frozenset[Capability], int]:
+    """A chat request, what it needs of a model, and about how many tokens it holds. Raises OpenAIError (400)."""
+    members = json_guard.members(body)
+    try:
+        chat = _chat(body)
+    except msgspec.ValidationError as error:
+        raise _told(str(error)) from None
+    _check_ours(chat)
+    tokens, vision = _check_messages(chat.messages)
+    if not (vision or chat.tools or chat.functions or chat.response_format or chat.logprobs):
+        return chat, _NO_NEEDS, tokens
+    if chat.tools or chat.functions:
+        tokens += _check_tools(chat, members)
+    _check_format(chat)
+    return chat, _needs(chat, vision), tokens
+
+
+def check_limits(chat: ChatBody) -> None:
+    """What single fields cannot tell."""
+    if chat.max_tokens is not None and chat.max_completion_tokens is not None:
+        raise _invalid("set either max_tokens or max_completion_tokens, not both", "max_tokens")
+    if chat.top_logprobs is not None and not chat.logprobs:
+        raise _invalid("top_logprobs needs logprobs to be true", "top_logprobs")
+
+
+def read_embeddings(body: bytes) -> tuple[EmbeddingsBody, int]:
+    """An embeddings request and about how many tokens it holds. Raises OpenAIError (400)."""
+    json_guard.members(body)
+    try:
+        request = _embeddings(body)
+        inputs = _inputs(request.input)
+    except msgspec.ValidationError as error:
+        told = _told(str(error))
+        raise told if told.param else _invalid("input must be a string, strings, or token ids", "input") from None
+    _check_ours(request)
+    _check_inputs(inputs)
+    return request, len(memoryview(request.input)) // 4 + 1
+
+
+def _check_ours(body: ChatBody | EmbeddingsBody) -> None:
+    model = body.model
+    if not model or len(model) > 256 or not model.isprintable():
+        raise _invalid("model must be a name of 1 to 256 printable characters", "model")
+    if model[0] == "@" and (len(model) == 1 or any(c.isspace() for c in model)):
+        raise _invalid("after the @ comes the slug of a routing config, for example @production", "model")
+    for name, value in (("user", body.user), ("mlx:end_user_id", body.end_user_id)):
+        if value and _ID.fullmatch(value) is None:
+            raise _invalid(f"{name} must not hold control characters", name)
+    if body.tags:
+        check_tags(body.tags, "mlx:tags")
+
+
+def check_tags(tags: Mapping[str, str], param: str) -> None:
+    """At most 50;
+    keys of 1 to 64 and values of up to 256 characters, none of them control characters. Raises OpenAIError.
+    """
+    if len(tags) > MAX_TAGS:
+        raise _invalid(f"at most {MAX_TAGS} tags are allowed", param)
+    for key, value in tags.items():
+        if not 1 <= len(key) <= 64 or not key.isprintable():
+            raise _invalid("tag names have 1 to 64 printable characters", param)
+        if len(value) > 256 or not (value.isprintable() or not value):
+            raise _invalid(f"the value of tag {key!r} must have at most 256 printable characters", f"{param}.{key}")
+
+
+def _check_messages(messages: list[Message]) -> tuple[int, bool]:
+    """Estimated tokens, and whether there are images."""
+    characters = 0
+    vision = False
+    for index, message in enumerate(messages):
+        content = message.content
+        if isinstance(content, str):
+            characters += len(content) + 16
+        elif content is None:
+            _check_empty(message, index)
+            characters += 16 + (len(memoryview(message.tool_calls)))
+        else:
+            size, images = _check_parts(content, index)
+            characters += size + 16
+            vision = vision or images
+        if message.role == "tool" and not message.tool_call_id:
+            raise _invalid("a tool message needs the tool_call_id it answers", f"messages[{index}].tool_call_id")
+    return characters // 4 + 1, vision
+
+
+def _check_empty(message: Message, index: int) -> None:
+    answered = message.refusal or any(map(_given, (message.tool_calls, message.function_call, message.audio)))
+    if message.role != "assistant" or not answered:
+        if message.role == "function":
+            return
+        raise _invalid("content must be a string or a list of parts", f"messages[{index}].content")
+
+
+def _given(raw: msgspec.Raw) -> bool:
+    return bytes(raw) not in (b"", b"null", b"[]")
+
+
+def _check_parts(parts: list[Part], index: int) -> tuple[int, bool]:
+    size = 0
+    images = False
+    where = f"messages[{index}].content"
+    if not parts:
+        raise _invalid("content must not be an empty list", where)
+    for number, part in enumerate(parts):
+        if part.type == "image_url":
+            images = True
+            size += 4 * 1000
+            image = part.image_url
+            if image is None:
+                raise _invalid("an image_url part needs image_url.url", f"{where}[{number}].image_url")
+            _check_image(image if isinstance(image, str) else image.url, f"{where}[{number}].image_url.url")
+        elif part.type == "text":
+            if part.text is None:
+                raise _invalid("a text part needs text", f"{where}[{number}].text")
+            size += len(part.text)
+    return size, images
+
+
+def _check_image(url: str, param: str) -> None:
+    """Images are fetched by providers, never here; still nobody is sent to an address inside a network."""
+    if url.startswith("data:"):
+        return
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _GUARD.check_name(host, 443)
+        if parts.scheme in ("https", "http") and host and not _numeric(host):
+            return
+    except (ValueError, BlockedAddress):
+        pass
+    raise _invalid("images are data: URLs or https:// URLs of public hosts", param)
+
+
+def _numeric(host: str) -> bool:
+    """Spellings of private addresses that only some resolvers read as such (127.1, 0x7f.1, 2130706433)."""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return all(label.isdigit() or label.startswith("0x") for label in host.rstrip(".").split("."))
+
+
+def _check_tools(chat: ChatBody, members: Mapping[str, msgspec.Raw]) -> int:
+    size = sum(len(memoryview(members[name])) for name in ("tools", "functions") if name in members)
+    if size > MAX_TOOLS_BYTES:
+        raise _invalid("the tools exceed 1 MiB", "tools")
+    names = [tool.function.name for tool in chat.tools or () if tool.function is not None]
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _invalid(f"two tools are named {twice!r}", "tools")
+    for index, tool in enumerate(chat.tools or ()):
+        if tool.type == "function" and tool.function is None:
+            raise _invalid("a function tool needs function.name", f"tools[{index}].function")
+    return size // 4
+
+
+def _check_format(chat: ChatBody) -> None:
+    wanted = chat.response_format
+    if wanted is None or wanted.type != "json_schema":
+        return
+    if wanted.json_schema is None or wanted.json_schema.schema is None:
+        raise _invalid("a json_schema format needs json_schema.name and json_schema.schema", "response_format")
+
+
+def _needs(chat: ChatBody, vision: bool) -> frozenset[Capability]:
+    needs: set[Capability] = set()
+    if chat.tools or chat.functions:
+        needs.add("tools")
+    if vision:
+        needs.add("vision")
+    if chat.response_format is not None and chat.response_format.type == "json_schema":
+        needs.add("json_schema")
+    if chat.logprobs:
+        needs.add("logprobs")
+    return frozenset(needs)
+
+
+def _check_inputs(inputs: str | list[str | int | list[int]]) -> None:
+    if isinstance(inputs, str):
+        items: list[str | int | list[int]] = [inputs]
+    else:
+        items = inputs
+    tokens = type(items[0]) is int
+    if len(items) > (300_000 if tokens else 2048):
+        raise _invalid("input holds at most 2048 texts", "input")
+    for index, item in enumerate(items):
+        if type(item) is not type(items[0]):
+            raise _invalid("input must not mix texts and token ids", f"input[{index}]")
+        if item == "" or item == []:
+            raise _invalid("input must not hold empty texts", f"input[{index}]" if len(items) > 1 else "input")
+        for token in item if isinstance(item, list) else (item,):
+            if isinstance(token, int) and not 0 <= token < 2**20:
+                raise _invalid("a token id is out of range", f"input[{index}]")
+
+
+def _told(message: str) -> OpenAIError:
+    """msgspec's complaint as an OpenAI error with the path of the field."""
+    found = _PATH.match(message)
+    reason, path = (found[1], found[2] or "") if found else (message, "")
+    missing = _MISSING.search(reason)
+    if missing:
+        param = f"{path}.{missing[1]}" if path else missing[1]
+        return OpenAIError(400, f"{param} is required", code="missing_required_parameter", param=param)
+    path = path.replace("[...]", "")
+    reason = reason.replace("`", "").replace("Expected", "expected").replace("Invalid", "invalid")
+    return OpenAIError(400, f"{path or 'the body'}: {reason}", code="invalid_value", param=path or None)
+
+
+def _invalid(message: str, param: str) -> OpenAIError:
+    return OpenAIError(400, message, code="invalid_value", param=param)

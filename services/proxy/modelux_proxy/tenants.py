@@ -1,0 +1,74 @@
+"""What the proxy serves from:
+keys, projects, policies, offers and routes, built whole from one snapshot and never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from modelux_providers.call import Route
+from routing_core.config import NamedPolicy, Single
+from routing_core.types import Target
+from routing_core.world import Offer
+
+_MAX_PLAIN = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One project. `policies` holds active versions by slug and every version by `slug:version`."""
+
+    id: str
+    organization_id: str
+    full_logging: bool
+    default_max_tokens: int
+    policies: Mapping[str, NamedPolicy]
+    archived: frozenset[str]
+    offers: Mapping[str, tuple[Offer, ...]]
+    routes: Mapping[str, Route]
+    """By credential id."""
+    facts: Mapping[Target, Offer]
+    key: bytes = b""
+    """Its id as the bus key."""
+    plain: dict[str, NamedPolicy] = field(default_factory=dict, repr=False, compare=False)
+
+    def plain_policy(self, model: str) -> NamedPolicy:
+        """The policy of a call that names a model; kept, as the same names come again."""
+        policy = self.plain.get(model)
+        if policy is None:
+            if len(self.plain) >= _MAX_PLAIN:
+                self.plain.clear()
+            policy = self.plain[model] = NamedPolicy("", 0, Single(model))
+        return policy
+
+    def offers_for(self, model: str) -> tuple[Offer, ...]:
+        """Offers for `model` or `model:provider`, as `World.resolve` reads it."""
+        found = self.offers.get(model)
+        if found is None and ":" in model:
+            bare, _, provider = model.rpartition(":")
+            found = tuple(o for o in self.offers.get(bare, ()) if o.target.provider == provider)
+        return found or ()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One proxy key. Limits of 0 mean none; `allowed` is empty where everything is."""
+
+    id: str
+    project: Project
+    expires_at_us: int
+    requests_per_minute: int
+    tokens_per_minute: int
+    allowed: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Tenants:
+    """One snapshot, ready to serve."""
+
+    version: int
+    keys: Mapping[bytes, Key]
+    """By SHA-256 of the key text."""
+    projects: Mapping[str, Project]
+    price_version: str = ""
