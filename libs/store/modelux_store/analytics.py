@@ -138,7 +138,7 @@ class Analytics:
                 column_names=list(columns),
                 column_types=[types[name] for name in columns],
                 column_oriented=True,
-                settings={"insert_deduplication_token": token} if token else None,
+                settings=_insert_settings(token),
             )
         except _UNWRITABLE as error:
             raise Rejected(f"{table}: {error}") from error
@@ -165,3 +165,8 @@ def _sorted_out(error: ClickHouseError) -> Exception:
     if isinstance(error, OperationalError) or code is None:
         return Unavailable(text)
     return Rejected(text) if code in _DATA_CODES else Unavailable(text)
+
+
+def _insert_settings(token: str) -> dict[str, str]:
+    """An import of old requests may span more months than ClickHouse would take at once."""
+    return {"max_partitions_per_insert_block": "0"} | ({"insert_deduplication_token": token} if token else {})

@@ -1,0 +1,132 @@
+"""Write batches of `request.completed` to ClickHouse and answer the health events that follow from them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+
+from modelux.events.v1.health_pb2 import ProviderHealthChanged
+from modelux.events.v1.request_pb2 import RequestCompleted
+from modelux_bus.base import Delivery, Message
+from modelux_bus.consume import InvalidMessage, Overloaded
+from modelux_contracts import codec
+from modelux_contracts.topics import PROVIDER_HEALTH_CHANGED
+from modelux_ingest.rows import attempt_columns, flaw, request_columns
+from modelux_ingest.signals import Signals
+from modelux_store.analytics import Analytics, Rejected, Unavailable
+
+FULL_BATCH = 1000
+"""Rows from which on a batch is written at once."""
+STALE_US = 120_000_000
+"""News of health that is older than this when it is read is history, not news."""
+
+
+class Writer:
+    """Handles one member's deliveries, one batch after the other.
+
+    Args:
+        linger_s: Least time between two small batches: meanwhile rows gather in the bus, and the next one is larger.
+        now_us: Wall clock, microseconds since the epoch.
+        sleep: Waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        analytics: Analytics,
+        *,
+        now_us: Callable[[], int],
+        linger_s: float = 0.5,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._analytics = analytics
+        self._now_us = now_us
+        self._linger_s = linger_s
+        self._sleep = sleep
+        self._signals = Signals()
+        self._written_us = 0
+
+    async def handle(self, deliveries: Sequence[Delivery]) -> Sequence[Message]:
+        """Writes the deliveries, each of them once in what queries see, however often it is called with them.
+
+        Raises:
+            InvalidMessage: one delivery is not a request event, or ClickHouse will never take it.
+            Overloaded: ClickHouse is away or busy.
+        """
+        events = [_decode(index, delivery) for index, delivery in enumerate(deliveries)]
+        await self._linger(len(events))
+        try:
+            await self._write(events, _token(deliveries))
+        except Unavailable as error:
+            raise Overloaded(f"ClickHouse: {error}") from error
+        except Rejected as error:
+            await self._blame(events)
+            raise Overloaded(f"ClickHouse refused rows together that it took alone: {error}") from error
+        self._written_us = self._now_us()
+        return [_message(news) for news in self._signals.observe(events) if self._recent(news)]
+
+    async def _write(self, events: Sequence[RequestCompleted], token: str = "") -> None:
+        """Attempts first: whoever sees a request sees its attempts."""
+        attempts = attempt_columns(events)
+        if attempts["request_id"]:
+            await self._analytics.insert("attempts", attempts, token=token)
+        await self._analytics.insert("requests", request_columns(events), token=token)
+
+    async def _blame(self, events: Sequence[RequestCompleted]) -> None:
+        """Finds the first event that ClickHouse refuses, by halves, and raises `InvalidMessage` for it."""
+        low, high = 0, len(events)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if await self._refused(events[low:middle]):
+                high = middle
+            else:
+                low = middle
+        if reason := await self._refused(events[low:high]):
+            raise InvalidMessage(low, f"ClickHouse: {reason}")
+
+    async def _refused(self, events: Sequence[RequestCompleted]) -> str:
+        """Why ClickHouse refuses these events; "" where it has taken them."""
+        try:
+            await self._write(events)
+        except Rejected as error:
+            return str(error) or "refused"
+        except Unavailable as error:
+            raise Overloaded(f"ClickHouse: {error}") from error
+        return ""
+
+    async def _linger(self, rows: int) -> None:
+        since_s = (self._now_us() - self._written_us) / 1e6
+        if rows < FULL_BATCH and 0 <= since_s < self._linger_s:
+            await self._sleep(self._linger_s - since_s)
+
+    def _recent(self, news: ProviderHealthChanged) -> bool:
+        return self._now_us() - news.window_end_us < STALE_US
+
+
+def _decode(index: int, delivery: Delivery) -> RequestCompleted:
+    message = delivery.message
+    try:
+        event = codec.decode(RequestCompleted, message.value, message.headers)
+    except codec.Undecodable as error:
+        raise InvalidMessage(index, str(error)) from error
+    if reason := flaw(event):
+        raise InvalidMessage(index, reason)
+    return event
+
+
+def _token(deliveries: Sequence[Delivery]) -> str:
+    """The same for the same batch, so that ClickHouse itself drops it when it comes again.
+
+    Made of contents, not of offsets: a bus that was set up anew counts from 0 again, and its rows are not the old ones.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for each in deliveries:
+        digest.update(each.message.id.encode())
+        digest.update(each.message.value)
+    return digest.hexdigest()
+
+
+def _message(event: ProviderHealthChanged) -> Message:
+    topic, target = PROVIDER_HEALTH_CHANGED.name, f"{event.model}:{event.provider}"
+    identity = f"{target}:{event.credential_id}:{event.window_end_us}:{event.state}"
+    return Message(topic, target.encode(), codec.encode(event), identity, codec.headers(topic))

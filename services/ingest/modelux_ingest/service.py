@@ -1,0 +1,52 @@
+"""The ingest service: its settings and its wiring."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from modelux_bus.consume import consume
+from modelux_contracts.topics import REQUEST_COMPLETED
+from modelux_ingest.consumer import Writer
+from modelux_ingest.schema import prepare
+from modelux_runtime.platform import Platform
+from modelux_runtime.service import Service, Tasks
+from modelux_runtime.settings import setting
+
+GROUP = "ingest"
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """`MODELUX_INGEST_<FIELD>`."""
+
+    batch_rows: int = setting(5000, "Most requests written to ClickHouse at once")
+    linger_ms: int = setting(500, "Least time between two writes of fewer than 1,000 requests")
+    retention_days: int = setting(90, "How long requests are kept; 0 keeps them for ever")
+
+
+@asynccontextmanager
+async def serve(settings: IngestSettings, platform: Platform) -> AsyncIterator[Tasks]:
+    """Reads `request.completed`, writes ClickHouse, answers `provider.health_changed`."""
+    prepared = asyncio.Event()
+    platform.readiness[GROUP] = lambda: None if prepared.is_set() else "waiting for ClickHouse"
+    writer = Writer(platform.analytics, now_us=lambda: time.time_ns() // 1000, linger_s=settings.linger_ms / 1000)
+
+    async def run() -> None:
+        await prepare(platform.analytics, settings.retention_days)
+        prepared.set()
+        await consume(
+            platform.bus,
+            GROUP,
+            {REQUEST_COMPLETED.name: writer.handle},
+            max_messages=settings.batch_rows,
+            max_wait_s=1.0,
+        )
+
+    yield [run()]
+
+
+SERVICE = Service("ingest", IngestSettings, frozenset({"bus", "analytics"}), serve)
