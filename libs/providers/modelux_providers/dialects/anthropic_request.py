@@ -209,15 +209,22 @@ def _thinking(request: ChatRequest, model: Claude, body: Fields, notes: _Notes) 
         display: Fields = {"display": "summarized"} if model.summarises_on_request else {}
         fields: Fields = {"thinking": {"type": "adaptive"} | display}
         return fields | {"output_config": {"effort": level} | (config if isinstance(config, dict) else {})}
+    # A budget it is, unless the model is too old, the tokens too few, a tool forced, or the loop has lost its thought.
     limit = body["max_tokens"]
     assert isinstance(limit, int)
     choice = body.get("tool_choice")
     forced = isinstance(choice, dict) and choice["type"] in ("any", "tool")
-    if not model.thinks or forced or limit <= _MIN_BUDGET:
-        notes.dropped.append("reasoning_effort")  # No thinking here: too old, too few tokens, or a tool is forced.
+    if not model.thinks or forced or limit <= _MIN_BUDGET or _lost_its_thought(request):
+        notes.dropped.append("reasoning_effort")
         return {}
     budget = max(_MIN_BUDGET, min(int(limit * _EFFORT_SHARE[effort]), limit - 1, 32_000))
     return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+
+
+def _lost_its_thought(request: ChatRequest) -> bool:
+    """The caller continues a tool loop without the thought it began with: Anthropic would refuse to think on."""
+    last = next((message for message in reversed(request.messages) if message.role == "assistant"), None)
+    return last is not None and bool(last.tool_calls) and not (last.thinking_blocks or last.reasoning_details)
 
 
 def _sampling(request: ChatRequest, model: Claude, body: Fields, notes: _Notes) -> Fields:

@@ -30,7 +30,6 @@ class _Event(msgspec.Struct):
     content_block: Block | None = None
     delta: _Delta | None = None
     usage: Counts | None = None
-    error: msgspec.Raw | None = None
 
 
 class _Open(msgspec.Struct):
@@ -40,6 +39,7 @@ class _Open(msgspec.Struct):
     place: int = -1
     thinking: str = ""
     signature: str = ""
+    has_arguments: bool = False
 
 
 class AnthropicStream:
@@ -151,6 +151,7 @@ class AnthropicStream:
             case "text_delta" if delta.text:
                 return [*self._writer.delta({"content": delta.text})]
             case "input_json_delta" if delta.partial_json and opened.kind == "tool_use":
+                opened.has_arguments = True
                 if opened.place < 0:
                     return [*self._writer.delta({"content": delta.partial_json})]
                 return [*self._writer.delta(chunks.tool_arguments(opened.place, delta.partial_json))]
@@ -168,7 +169,11 @@ class AnthropicStream:
 
     def _close(self, index: int) -> list[Chunk]:
         closed = self._open.pop(index, None)
-        if closed is None or closed.kind != "thinking" or not closed.signature:
+        if closed is None:
+            return []
+        if closed.place >= 0 and not closed.has_arguments:
+            return self._writer.delta(chunks.tool_arguments(closed.place, "{}"))  # As the whole message has it.
+        if closed.kind != "thinking" or not closed.signature:
             return []
         return self._thought({"type": "thinking", "thinking": closed.thinking, "signature": closed.signature})
 

@@ -8,7 +8,7 @@ import msgspec
 
 from modelux_providers.dialects import usage
 from modelux_providers.dialects.base import Chunk
-from modelux_providers.dialects.lenient import decode
+from modelux_providers.dialects.lenient import NULL, decode, given
 from routing_core.types import Usage
 
 Delta: TypeAlias = dict[str, object]
@@ -67,7 +67,7 @@ class _Choice(msgspec.Struct):
     index: int = 0
     message: dict[str, msgspec.Raw] = {}
     finish_reason: str | None = None
-    logprobs: msgspec.Raw | None = None
+    logprobs: msgspec.Raw = NULL
 
 
 class _Completion(msgspec.Struct):
@@ -75,7 +75,7 @@ class _Completion(msgspec.Struct):
     created: int = 0
     model: str = ""
     choices: list[_Choice] = []
-    usage: msgspec.Raw | None = None
+    usage: msgspec.Raw = NULL
 
 
 def replay(body: bytes, counted: Usage | None, *, wants_usage: bool) -> list[bytes] | None:
@@ -96,7 +96,7 @@ def replay(body: bytes, counted: Usage | None, *, wants_usage: bool) -> list[byt
             out += writer.delta(delta, index=choice.index, logprobs=choice.logprobs)
         out += writer.finish(choice.finish_reason or "stop", index=choice.index)
     events = [chunk.data for chunk in out]
-    total = answer.usage if answer.usage is not None else usage.written(counted) if counted is not None else None
+    total = answer.usage if given(answer.usage) else usage.written(counted) if counted is not None else None
     if wants_usage and total is not None:
         events.append(writer.usage(total))
     return events

@@ -12,7 +12,7 @@ from modelux_providers.dialects.base import ProviderError
 _MESSAGE_LIMIT = 2_000
 _MAX_RETRY_AFTER_S = 24 * 3600
 _SECRET = re.compile(
-    r"(?:\b(?:sk|pk|rk|mlx|gsk|xai|hf|pplx|fw|tgp|csk|nvapi)[-_][A-Za-z0-9_\-*.]{6,}|\bAIza[\w\-*]{6,}|\beyJ[\w\-.]{20,}"
+    r"(?:\b(?:sk|pk|rk|mlx|gsk|xai|hf|pplx|fw|tgp|csk|nvapi)[-_][A-Za-z0-9_\-*]{6,}|\bAIza[\w\-*]{6,}|\beyJ[\w\-.]{20,}"
     r"|(?<=Bearer )\S{6,}|(?<=key=)[^\s&\"']{6,})"
 )
 _HTML = re.compile(r"<\s*(?:!doctype|html|head|body|script|title|h1)\b", re.IGNORECASE)

@@ -15,7 +15,7 @@ from modelux_providers.dialects.chat import Refused
 from modelux_providers.dialects.completion import completion
 from modelux_providers.dialects.google_answer import Response, choices
 from modelux_providers.dialects.google_stream import GoogleStream
-from modelux_providers.dialects.lenient import decode
+from modelux_providers.dialects.lenient import decode, given
 
 
 class Google:
@@ -33,7 +33,7 @@ class Google:
         answer = decode(body, Response)
         if answer is None:
             return fault.invalid("The provider's answer cannot be read.")
-        if answer.error is not None:
+        if given(answer.error):
             return google_error.embedded(body)
         if not isinstance(call, ChatCall):
             return google_embeddings.response(call, body)

@@ -10,6 +10,7 @@ import msgspec
 from modelux_providers.dialects import fault, usage
 from modelux_providers.dialects.base import ProviderError
 from modelux_providers.dialects.completion import Choice, ToolCall
+from modelux_providers.dialects.lenient import NULL
 from routing_core.types import Usage
 
 _FINISH = {
@@ -113,7 +114,7 @@ class Response(msgspec.Struct, rename="camel"):
     usage_metadata: UsageMetadata | None = None
     model_version: str = ""
     response_id: str = ""
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = NULL
 
     @property
     def blocked(self) -> bool:

@@ -17,7 +17,7 @@ from modelux_providers.dialects.google_answer import (
     logprobs,
     tool_call,
 )
-from modelux_providers.dialects.lenient import decode, strict
+from modelux_providers.dialects.lenient import decode, given, strict
 from modelux_providers.sse import Event, EventTooLarge, Scanner
 from routing_core.types import Usage
 
@@ -76,7 +76,7 @@ class GoogleStream:
         response = decode(event.data, Response)
         if response is None:
             return self._fail(fault.invalid("The provider's stream holds an event that cannot be read."))
-        if response.error is not None:
+        if given(response.error):
             return self._fail(google_error.embedded(event.data))
         if not self._answer_id:
             self._name(response)

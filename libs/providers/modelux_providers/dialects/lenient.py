@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+NULL = msgspec.Raw(b"null")
+"""Default of an unread member; a union of Raw and None would refuse every value."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def decode(body: bytes, shape: type[T]) -> T | None:
@@ -26,6 +30,11 @@ def decode(body: bytes, shape: type[T]) -> T | None:
         return None
 
 
+def given(raw: msgspec.Raw) -> bool:
+    """The member is there, and not null."""
+    return raw is not NULL and bytes(raw) != b"null"
+
+
 def readable(body: bytes) -> bytes | None:
     """A copy that any JSON reader takes: lone surrogates become U+FFFD, NaN and infinities null. None where `body`
     is not JSON at all.
@@ -37,7 +46,7 @@ def readable(body: bytes) -> bytes | None:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     except (ValueError, RecursionError):
         return None
-    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace").encode()
+    return _SURROGATE.sub("\ufffd", text).encode()
 
 
 def strict(body: bytes) -> bool:

@@ -6,7 +6,7 @@ import msgspec
 
 from modelux_providers.dialects import edit, fault, openai_error, usage
 from modelux_providers.dialects.base import ChatCall, Chunk, Done, Failed, ProviderError, StreamEvent, UsageSeen
-from modelux_providers.dialects.lenient import readable, strict
+from modelux_providers.dialects.lenient import NULL, given, readable, strict
 from modelux_providers.sse import Event, EventTooLarge, Scanner
 from routing_core.types import Usage
 
@@ -34,8 +34,8 @@ class _Choice(msgspec.Struct, gc=False):
 
 class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
-    usage: msgspec.Raw | None = None
-    error: msgspec.Raw | None = None
+    usage: msgspec.Raw = NULL
+    error: msgspec.Raw = NULL
 
 
 class _Head(msgspec.Struct):
@@ -117,8 +117,8 @@ class OpenAIStream:
                 self._fail(out, fault.invalid("The provider's stream holds an event that is not JSON."))
                 return
             event = event if strict(event.data) else Event(data)
-        if chunk.error is not None or event.name == b"error":
-            self._fail(out, openai_error.embedded(chunk.error if chunk.error is not None else event.data))
+        if event.name == b"error" or given(chunk.error):
+            self._fail(out, openai_error.embedded(chunk.error if given(chunk.error) else event.data))
             return
         self._pass(chunk, event, out)
 
@@ -132,7 +132,7 @@ class OpenAIStream:
                 self._finished.add(choice.index)
             if choice.delta is not None and _has_output(choice.delta):
                 has_content = True
-        if chunk.usage is None:
+        if not given(chunk.usage):
             data = event.raw or _canonical(event.data)
             if self._injected:
                 data = data.replace(_NULL_USAGE, b"", 1)
