@@ -51,14 +51,16 @@ class Analytics:
         """Does not wait for the server to be up."""
         return cls(url)
 
-    async def rows(self, sql: str, params: Mapping[str, object] | None = None) -> list[dict[str, object]]:
-        """Rows of a query with `{name:Type}` places. Text comes as `str`, moments as aware UTC.
+    async def rows(
+        self, sql: str, params: Mapping[str, object] | None = None, *, raw: Sequence[str] = ()
+    ) -> list[dict[str, object]]:
+        """Rows of a query with `{name:Type}` places: text as `str`, in columns `raw` as bytes, times as aware UTC.
 
         Raises:
             Unavailable: not reachable, overloaded, or too slow.
             DatabaseError: a wrong statement, which is a bug.
         """
-        return await self._call(partial(self._rows, sql, params))
+        return await self._call(partial(self._rows, sql, params, raw))
 
     async def insert(self, table: str, columns: Mapping[str, Sequence[object]], *, token: str = "") -> None:
         """Inserts equally long columns as one block and returns when they can be read.
@@ -119,8 +121,9 @@ class Analytics:
             pool_mgr=self._pool,
         )
 
-    def _rows(self, sql: str, params: Mapping[str, object] | None) -> list[dict[str, object]]:
-        result = self._connected().query(sql, parameters=_plain(params))
+    def _rows(self, sql: str, params: Mapping[str, object] | None, raw: Sequence[str]) -> list[dict[str, object]]:
+        formats: dict[str, str | dict[str, str]] = dict.fromkeys(raw, "bytes")
+        result = self._connected().query(sql, parameters=_plain(params), column_formats=formats)
         names = result.column_names
         return [dict(zip(names, row, strict=True)) for row in result.result_rows]
 

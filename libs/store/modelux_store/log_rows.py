@@ -1,0 +1,88 @@
+"""What the log says of a request and of its attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """A request as lists show it. Microseconds, nano-USD, tokens."""
+
+    request_id: str
+    organization_id: str
+    project_id: str
+    key_id: str
+    started_at_us: int
+    endpoint: str
+    requested_model: str
+    config_slug: str
+    config_version: int
+    policy_type: str
+    outcome: str
+    status: int
+    error_code: str
+    model: str
+    provider: str
+    credential_id: str
+    stream: bool
+    tags: Mapping[str, str]
+    end_user_id: str
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    usage_estimated: bool
+    cost_nano: int
+    latency_us: int
+    ttft_us: int | None
+    overhead_us: int
+    attempts: int
+    logging_mode: str
+    body_shed: bool
+    price_version: str
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogAttempt:
+    """One attempt at a provider."""
+
+    number: int
+    model: str
+    provider: str
+    credential_id: str
+    kind: str
+    status: int
+    error_code: str
+    started_us: int
+    latency_us: int
+    ttft_us: int | None
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    reasoning_tokens: int
+    usage_estimated: bool
+    cost_nano: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """A request with everything. `trace` is JSON; bodies are the bytes on the wire, empty where they were not kept."""
+
+    row: LogRow
+    trace: bytes
+    request_body: bytes
+    response_body: bytes
+    attempts: tuple[LogAttempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Some rows, newest first, and the cursor for those after them; None where there are no more."""
+
+    rows: tuple[LogRow, ...]
+    next_cursor: str | None
