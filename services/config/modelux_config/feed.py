@@ -26,6 +26,7 @@ class Feed:
         self._state: State | None = None
         self._poked = asyncio.Event()
         self._updated = asyncio.Event()
+        self._reading = asyncio.Lock()
 
     def poke(self) -> None:
         """Something was committed: look now."""
@@ -35,17 +36,15 @@ class Feed:
         """Follows the database until cancelled. While it is away, proxies keep what they have."""
         while True:
             self._poked.clear()
-            try:
-                await self._refresh()
-            except Unavailable as error:
-                log.warning("the snapshot cannot be read: %s", error)
+            await self._refresh()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._poked.wait(), POLL_S)
 
     async def watch(self, since_version: int) -> AsyncIterator[WatchSnapshotResponse]:
-        """First the whole snapshot, unless `since_version` is the current one; then each change, several folded into
-        one where they come fast.
+        """The state at this moment or later: first the whole snapshot, unless `since_version` is the current one;
+        then each change, several folded into one where they come fast.
         """
+        await self._refresh()
         state = await self._beyond(None)
         if since_version != state.version:
             yield WatchSnapshotResponse(snapshot=state.snapshot())
@@ -55,10 +54,16 @@ class Feed:
             state = newer
 
     async def _refresh(self) -> None:
-        known = self._state
-        if known is not None and await snapshot.current_version(self._database) == known.version:
-            return
-        self._state = await snapshot.read(self._database)
+        """Reads the state where it changed, so that whoever comes after a commit sees it."""
+        async with self._reading:
+            try:
+                known = self._state
+                if known is not None and await snapshot.current_version(self._database) == known.version:
+                    return
+                self._state = await snapshot.read(self._database)
+            except Unavailable as error:
+                log.warning("the snapshot cannot be read: %s", error)
+                return
         self._updated.set()
         self._updated = asyncio.Event()
 

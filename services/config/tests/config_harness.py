@@ -17,6 +17,7 @@ from modelux.config.v1.snapshot_pb2 import WatchSnapshotRequest, WatchSnapshotRe
 from modelux_config.operations import OPERATIONS
 from modelux_config.rpc import PROBLEM_KEY, Edge
 from modelux_config.scope import Ports, Vendor
+from modelux_contracts.ids import new_key
 from modelux_runtime.auth import key_hash
 from modelux_store.database import Database
 
@@ -65,8 +66,10 @@ class Installation:
 
     async def tenant(self, name: str, **fields: Any) -> Tenant:
         """A new organization with an owner's key."""
-        key = f"mlx_mk_{name}_{next(NUMBERS)}"
-        request = pb.BootstrapRequest(organization_name=key, project_name="main", management_key=key, **fields)
+        key = new_key("mlx_mk_")
+        request = pb.BootstrapRequest(
+            organization_name=f"{name} {key[-6:]}", project_name="main", management_key=key, **fields
+        )
         made = await self.raw("Bootstrap", request, pb.BootstrapResponse)
         return Tenant(self, key, made.organization_id, made.project_id)
 

@@ -1,0 +1,95 @@
+"""Prices that you set over the built-in table, each from a date on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Query as QueryParameters
+from pydantic import BaseModel, Field
+
+from modelux.config.v1 import admin_pb2 as pb
+from modelux_management.authorized import Authorized, Routes
+from modelux_management.wire import (
+    Body,
+    Data,
+    Deleted,
+    Listing,
+    Moment,
+    NanoUsd,
+    PageQuery,
+    listing,
+    micros,
+    moment,
+    usd,
+)
+
+routes = Routes("prices")
+
+
+class Price(BaseModel):
+    """A price from a moment on, in dollars per million tokens."""
+
+    id: str
+    provider: str
+    model: str
+    input_usd_per_million: float
+    output_usd_per_million: float
+    cache_read_usd_per_million: float | None = Field(description="Null: charged as plain input.")
+    cache_write_usd_per_million: float | None
+    effective_from: datetime
+    created_at: datetime
+
+
+class CreatePrice(Body):
+    """A price to use from a moment on, in dollars per million tokens."""
+
+    provider: str
+    model: str
+    input_usd_per_million: NanoUsd
+    output_usd_per_million: NanoUsd
+    cache_read_usd_per_million: NanoUsd | None = None
+    cache_write_usd_per_million: NanoUsd | None = None
+    effective_from: Moment | None = Field(None, description="Left out: from now on.")
+
+
+@routes.endpoint("GET", "/prices", "List the prices you set", role="viewer")
+async def list_prices(caller: Authorized, query: Annotated[PageQuery, QueryParameters()]) -> Listing[Price]:
+    page = pb.Page(limit=query.limit, cursor=query.cursor)
+    found = await caller.call(pb.ListPricesRequest(page=page), pb.ListPricesResponse)
+    return listing([_price(record) for record in found.prices], found.next_cursor)
+
+
+@routes.endpoint("POST", "/prices", "Set the price of a model from a moment on", role="admin", status=201)
+async def create_price(caller: Authorized, body: CreatePrice) -> Data[Price]:
+    request = pb.CreatePriceRequest(
+        provider=body.provider,
+        model=body.model,
+        input=body.input_usd_per_million,
+        output=body.output_usd_per_million,
+        cache_read=body.cache_read_usd_per_million,
+        cache_write=body.cache_write_usd_per_million,
+        effective_from_us=micros(body.effective_from) if body.effective_from else 0,
+    )
+    found = await caller.call(request, pb.CreatePriceResponse)
+    return Data(data=_price(found.price))
+
+
+@routes.endpoint("DELETE", "/prices/{price_id}", "Delete a price; costs already stored stay", role="admin")
+async def delete_price(caller: Authorized, price_id: str) -> Data[Deleted]:
+    await caller.call(pb.DeletePriceRequest(id=price_id), pb.DeletePriceResponse)
+    return Data(data=Deleted(id=price_id))
+
+
+def _price(record: pb.PriceRecord) -> Price:
+    return Price(
+        id=record.id,
+        provider=record.provider,
+        model=record.model,
+        input_usd_per_million=usd(record.input),
+        output_usd_per_million=usd(record.output),
+        cache_read_usd_per_million=usd(record.cache_read) if record.HasField("cache_read") else None,
+        cache_write_usd_per_million=usd(record.cache_write) if record.HasField("cache_write") else None,
+        effective_from=moment(record.effective_from_us),
+        created_at=moment(record.created_at_us),
+    )

@@ -1,0 +1,43 @@
+"""The management API as a service: its settings and its wiring."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from modelux_management.admin import Admin
+from modelux_management.app import build
+from modelux_runtime.http import App, listen, serve_app
+from modelux_runtime.platform import Platform
+from modelux_runtime.service import Service, Tasks
+from modelux_runtime.settings import setting
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ManagementSettings:
+    """`MODELUX_MANAGEMENT_<FIELD>`."""
+
+    host: str = setting("127.0.0.1", "Address to listen on")
+    port: int = setting(8081, "Port of the REST API; 0 lets the system choose")
+    hosts: str = setting("localhost,127.0.0.1,::1", "Names it answers to, comma-separated; * for any")
+
+
+@asynccontextmanager
+async def serve(settings: ManagementSettings, platform: Platform) -> AsyncIterator[Tasks]:
+    """Listens, then serves until cancelled. Neither the config service nor ClickHouse needs to be up."""
+    hosts = {name.strip().lower() for name in settings.hosts.split(",") if name.strip()}
+    app = build(Admin(platform.config), platform.analytics, hosts)
+    sock = listen(settings.host, settings.port)
+    log.info("management API on http://%s:%s", *sock.getsockname()[:2])
+    try:
+        yield [serve_app(cast(App, app), sock)]
+    finally:
+        sock.close()
+
+
+SERVICE = Service("management", ManagementSettings, needs=frozenset({"config", "analytics"}), serve=serve)

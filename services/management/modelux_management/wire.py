@@ -1,0 +1,115 @@
+"""The shapes of the REST API: requests in camelCase and strict, answers in snake_case inside `{"data": …}`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic.alias_generators import to_camel
+
+T = TypeVar("T")
+
+NANO = 10**9
+_LAST = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class Body(BaseModel):
+    """A request's body. Unknown fields are refused, and values are not converted from other types."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_alias=True, validate_by_name=False, extra="forbid", strict=True
+    )
+
+
+class Query(BaseModel):
+    """A request's query. Unknown parameters are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class PageQuery(Query):
+    """Which page of a list."""
+
+    limit: int = Field(50, ge=1, le=200, description="Rows per page, 1 to 200.")
+    cursor: str = Field("", max_length=1_000, description="next_cursor of the page before.")
+
+
+class Data(BaseModel, Generic[T]):
+    """One thing."""
+
+    data: T
+
+
+class Listing(BaseModel, Generic[T]):
+    """A page of things."""
+
+    data: list[T]
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null at the end.")
+
+
+class Deleted(BaseModel):
+    """What was deleted."""
+
+    id: str
+    deleted: bool = True
+
+
+def listing(rows: list[T], next_cursor: str) -> Listing[T]:
+    return Listing(data=rows, next_cursor=next_cursor or None)
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since the epoch."""
+    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def moment(micros_since_epoch: int) -> datetime:
+    seconds, rest = divmod(micros_since_epoch, 1_000_000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+
+
+def moment_or_none(micros_since_epoch: int) -> datetime | None:
+    """0 stands for never."""
+    return moment(micros_since_epoch) if micros_since_epoch else None
+
+
+def usd(nano: int) -> float:
+    """Dollars, for reading. Money is kept in nano-USD."""
+    return float(Decimal(nano) / NANO)
+
+
+def from_json(text: str | bytes) -> JsonValue:
+    """A stored JSON text; None where there is none."""
+    value: JsonValue = json.loads(text) if text else None
+    return value
+
+
+def _in_range(value: datetime) -> datetime:
+    if not datetime(1970, 1, 1, tzinfo=UTC) <= value <= _LAST:
+        raise ValueError("is not between the years 1970 and 9999")
+    return value
+
+
+def _nano(value: object) -> object:
+    """Dollars as a JSON number or text, with at most nine decimals, to nano-USD."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("give dollars as a number or as text, such as 2.5 or '0.075'")
+    try:
+        nano = Decimal(str(value)) * NANO
+    except InvalidOperation as error:
+        raise ValueError("is not a number of dollars, such as 2.5 or '0.075'") from error
+    if not nano.is_finite() or nano < 0 or nano > 10**15:
+        raise ValueError("is not between 0 and 1,000,000 dollars")
+    if nano != nano.to_integral_value():
+        raise ValueError("has more than nine decimals")
+    return int(nano)
+
+
+Moment = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_in_range)]
+"""ISO 8601 with an offset; a naive time is refused."""
+NanoUsd = Annotated[int, BeforeValidator(_nano, json_schema_input_type=float | str)]
+"""Dollars on the wire, nano-USD in the code."""
