@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modelux_cli.services import LAYOUTS
 from modelux_cli.up.probe import answers, free_port
-from modelux_cli.up.secrets import Secrets
+from modelux_cli.up.secrets import Secrets, write_private
 from modelux_cli.up.supervisor import Child
 from modelux_runtime.settings import child_environment
 
@@ -77,10 +77,14 @@ class Machine:
 
     def analytics(self) -> Child:
         """The analytics engine behind its HTTP endpoint."""
-        argv = [sys.executable, "-m", "modelux_embedded.clickhouse", "--data-dir", str(self.data_dir / "analytics")]
-        argv += ["--port", str(self.ports.analytics)]
-        env = child_environment({"MODELUX_ANALYTICS_PASSWORD": self.secrets.analytics_password})
-        return Child("analytics", argv, env, self.log("analytics"), answers(self.ports.analytics, "/ping"))
+        folder = self.data_dir / "analytics"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        password = folder / "password"
+        write_private(password, self.secrets.analytics_password)
+        argv = [sys.executable, "-m", "modelux_embedded.clickhouse_server", "--exit-with-parent"]
+        argv += ["--data-dir", str(folder), "--password-file", str(password), "--port", str(self.ports.analytics)]
+        ready = answers(self.ports.analytics, "/ping")
+        return Child("analytics", argv, child_environment({}), self.log("analytics"), ready)
 
     def simulator(self) -> Child:
         """The simulated providers of the demo."""
