@@ -52,6 +52,7 @@ class Response:
         "_phase_at",
         "_source",
         "_timer",
+        "_timer_at",
         "_total_at",
         "_waiter",
         "complete",
@@ -78,7 +79,8 @@ class Response:
         self._phase_at = now + deadlines.first_byte_s
         self._total_at = now + deadlines.total_s
         self._idle_s = deadlines.idle_s
-        self._timer: asyncio.TimerHandle | None = loop.call_at(min(self._phase_at, self._total_at), self._tick)
+        self._timer_at = min(self._phase_at, self._total_at)
+        self._timer: asyncio.TimerHandle | None = loop.call_at(self._timer_at, self._tick)
 
     async def head(self) -> None:
         """Returns once status and headers are there. Raises `CallFailed`."""
@@ -119,6 +121,7 @@ class Response:
         self._total_at = now + total_s
         self._idle_s = idle_s
         self._phase_at = now + idle_s
+        self._arm()
 
     def abort(self) -> None:
         """Gives the answer up. Idempotent."""
@@ -133,15 +136,16 @@ class Response:
         if self.complete or self._error is not None:
             self._stop_timer()
             return
-        self._stop_timer()
         self._total_at = self._loop.time() + _LINGER_S
-        self._timer = self._loop.call_at(self._total_at, self._tick)
+        self._arm()
 
     # What the connection calls.
 
     def on_data(self) -> None:
         self._phase = "idle"
         self._phase_at = self._loop.time() + self._idle_s
+        if self._phase_at < self._timer_at:
+            self._arm()
 
     def on_head(self, status: int, headers: dict[bytes, bytes]) -> None:
         self.headers = headers
@@ -202,6 +206,13 @@ class Response:
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
+    def _arm(self) -> None:
+        """Sets the timer to the next deadline. Deadlines that only move away leave it alone."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = min(self._phase_at, self._total_at)
+        self._timer = self._loop.call_at(self._timer_at, self._tick)
+
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -211,9 +222,8 @@ class Response:
         """Deadlines move with every read; the timer does not, it looks again when it fires."""
         if self._paused:
             self._phase_at = self._loop.time() + self._idle_s  # the silence is our reader's, not the provider's
-        due = min(self._phase_at, self._total_at)
-        if self._loop.time() < due:
-            self._timer = self._loop.call_at(due, self._tick)
+        if self._loop.time() < min(self._phase_at, self._total_at):
+            self._arm()
             return
         self._timer = None
         self.on_error(Timeout("total" if self._total_at <= self._phase_at else self._phase))

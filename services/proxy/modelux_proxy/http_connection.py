@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +17,8 @@ from modelux_proxy.limits import Refusal
 
 if TYPE_CHECKING:
     from modelux_proxy.http_server import Server
+
+log = logging.getLogger("modelux.proxy")
 
 _LINGER_S = 2.0
 _LARGE = 64 * 1024
@@ -81,7 +84,10 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self._upgrade()
         except httptools.HttpParserInvalidMethodError:
-            self._refuse(limits.METHOD)
+            self._refuse(limits.METHOD if data[:1].isalpha() else limits.BAD_REQUEST)
+        except httptools.HttpParserCallbackError:
+            log.exception("a request could not be read by our fault")
+            self._refuse(limits.BAD_REQUEST)
         except httptools.HttpParserError:
             self._refuse(self._refusal or limits.BAD_REQUEST)
         if self._refusal is not None:
@@ -322,8 +328,9 @@ class Connection(asyncio.Protocol):
         self._uncount()
         if self._transport is None:
             return
-        if self._current is not None:  # the pipelined predecessor's answer comes first, and is the last
-            self._current.close = True
+        before = self._queue[-1] if self._queue else self._current
+        if before is not None:  # what was asked before is answered first, and that is the last answer
+            before.close = True
             return
         body = refusal.body()
         head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n%bconnection: close\r\ncontent-length: %d\r\n\r\n"

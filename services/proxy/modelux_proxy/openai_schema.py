@@ -130,6 +130,10 @@ def read_chat(body: bytes) -> tuple[ChatBody, frozenset[Capability], int]:
     except msgspec.ValidationError as error:
         raise _told(str(error)) from None
     _check_ours(chat)
+    if chat.max_tokens is not None and chat.max_completion_tokens is not None:
+        raise _invalid("set either max_tokens or max_completion_tokens, not both", "max_tokens")
+    if chat.top_logprobs is not None and not chat.logprobs:
+        raise _invalid("top_logprobs needs logprobs to be true", "top_logprobs")
     tokens, vision = _check_messages(chat.messages)
     if not (vision or chat.tools or chat.functions or chat.response_format or chat.logprobs):
         return chat, _NO_NEEDS, tokens
@@ -137,14 +141,6 @@ def read_chat(body: bytes) -> tuple[ChatBody, frozenset[Capability], int]:
         tokens += _check_tools(chat, members)
     _check_format(chat)
     return chat, _needs(chat, vision), tokens
-
-
-def check_limits(chat: ChatBody) -> None:
-    """What single fields cannot tell."""
-    if chat.max_tokens is not None and chat.max_completion_tokens is not None:
-        raise _invalid("set either max_tokens or max_completion_tokens, not both", "max_tokens")
-    if chat.top_logprobs is not None and not chat.logprobs:
-        raise _invalid("top_logprobs needs logprobs to be true", "top_logprobs")
 
 
 def read_embeddings(body: bytes) -> tuple[EmbeddingsBody, int]:
