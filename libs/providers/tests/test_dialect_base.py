@@ -32,13 +32,14 @@ def test_every_dialect_is_in_the_table() -> None:
 
 
 def test_a_broken_stream_folds_into_what_came() -> None:
-    events = [
-        b'data: {"id":"c","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":"a"}}]}\n\n',
-        b"data: {oops\n\n",
-        b'data: {"id":"c","choices":[{"index":1,"delta":{"content":"z"},"logprobs":{"content":[1]}}]}\n\n',
-        b'data: {"id":"c","choices":[{"index":1,"delta":{"tool_calls":[{"index":1,"id":"y"}]},"logprobs":{"content":[2]}}]}\n\n',
-        b'data: {"id":"c","choices":[{"index":1,"delta":{"tool_calls":[{"index":0,"id":"x"}]}},{"index":0,"delta":{"content":"b"}}]}\n\n',
+    choices = [
+        '{"index":0,"delta":{"role":"assistant","content":"a"}}',
+        '{"index":1,"delta":{"content":"z"},"logprobs":{"content":[1]}}',
+        '{"index":1,"delta":{"tool_calls":[{"index":1,"id":"y"}]},"logprobs":{"content":[2]}}',
+        '{"index":1,"delta":{"tool_calls":[{"index":0,"id":"x"}]}},{"index":0,"delta":{"content":"b"}}',
     ]
+    head = 'data: {"id":"c","created":1,"model":"m","choices":['
+    events = [b"data: {oops\n\n", *(f"{head}{choice}]}}\n\n".encode() for choice in choices)]
     folded = json.loads(collect(events))
     assert [choice["message"].get("content") for choice in folded["choices"]] == ["ab", "z"]
     assert [call["id"] for call in folded["choices"][1]["message"]["tool_calls"]] == ["y", "x"]

@@ -36,6 +36,7 @@ class _Answer(msgspec.Struct, gc=False):
     id: object = None
 
 
+_split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _read = msgspec.json.Decoder(_Answer).decode
 
 
@@ -79,27 +80,34 @@ class OpenAI:
 def _edited(call: Call) -> tuple[bytes, tuple[str, ...]]:
     """The body to send, and the fields left out. Raises ValueError where the body is no object."""
     body = call.body
+    try:
+        members = _split(body)
+        if _encode(members) != body:  # White space, escapes or duplicates that writing it anew would change.
+            return _edited_in_place(call)
+    except (msgspec.DecodeError, RecursionError):
+        return _edited_in_place(call)
+    foreign = [key for key in members if key in OURS or key[:4] == "mlx:"]
+    values = {key: bytes(members[key]) for key in _EDITED if key in members}
+    for key in foreign:
+        del members[key]
+    for key, value in _changes(call, values).items():
+        if value is not None:
+            members[key] = msgspec.Raw(value)
+        else:
+            del members[key]
+    return _encode(members), tuple([key for key in foreign if key in OURS]) if foreign else ()
+
+
+def _edited_in_place(call: Call) -> tuple[bytes, tuple[str, ...]]:
+    body = call.body
     found = edit.members(body)
-    values: dict[str, bytes] = {}
-    gone: set[int] = set()
-    dropped: tuple[str, ...] = ()
-    for place, (key, _, value, end) in enumerate(found):
-        if key in _EDITED:
-            values[key] = body[value:end]
-        elif key in OURS or key.startswith("mlx:"):
-            gone.add(place)
-            dropped += (key,) if key in OURS else ()
+    values = {key: body[value:end] for key, _, value, end in found if key in _EDITED}
+    gone = {place for place, (key, *_) in enumerate(found) if key in OURS or key.startswith("mlx:")}
+    dropped = tuple(key for key, *_ in found if key in OURS)
     changes = _changes(call, values)
-    patches = []
-    for place, (key, _, value, end) in enumerate(found):
-        if key in changes:
-            new = changes[key]
-            if new is None:
-                gone.add(place)
-            else:
-                patches.append((value, end, new))
-    if gone:
-        patches += edit.removals(found, gone)
+    gone |= {place for place, (key, *_) in enumerate(found) if key in changes and changes[key] is None}
+    patches = edit.removals(found, gone)
+    patches += [(value, end, new) for key, _, value, end in found if (new := changes.get(key)) is not None]
     added = b"".join([b',"%b":%b' % (key.encode(), new) for key, new in changes.items() if new and key not in values])
     if added:
         end_of_body = body.rindex(b"}")

@@ -29,7 +29,7 @@ class _Content(Struct):
 class _Function(Struct, rename="camel"):
     name: str
     parameters: Raw = Raw(b"{}")
-    parameters_json_schema: Raw | None = None
+    parameters_json_schema: Raw = Raw(b"")
 
 
 class _Tool(Struct, rename="camel"):
@@ -52,8 +52,8 @@ class _ThinkingConfig(Struct, rename="camel"):
 class _Generation(Struct, rename="camel"):
     max_output_tokens: int | None = None
     candidate_count: int = 1
-    response_schema: Raw | None = None
-    response_json_schema: Raw | None = None
+    response_schema: Raw = Raw(b"")
+    response_json_schema: Raw = Raw(b"")
     response_mime_type: str = ""
     thinking_config: _ThinkingConfig = msgspec.field(default_factory=_ThinkingConfig)
 
@@ -83,7 +83,7 @@ def generate(body: bytes, model: str, stream: bool, sse: bool) -> Ask:
     config = read.generation_config
     last = read.contents[-1].parts if read.contents else []
     users = [_text(content) for content in read.contents if content.role == "user"]
-    schema = config.response_json_schema or config.response_schema
+    schema = bytes(config.response_json_schema) or bytes(config.response_schema)
     return Ask(
         "google",
         "chat",
@@ -94,14 +94,14 @@ def generate(body: bytes, model: str, stream: bool, sse: bool) -> Ask:
         choices=config.candidate_count,
         max_tokens=config.max_output_tokens,
         tools=tuple(
-            Tool(function.name, bytes(function.parameters_json_schema or function.parameters))
+            Tool(function.name, bytes(function.parameters_json_schema) or bytes(function.parameters))
             for tool in read.tools
             for function in tool.function_declarations
         ),
         tool_choice=_tool_choice(read.tool_config.function_calling_config),
         after_tool=any(part.function_response for part in last),
-        schema=bytes(schema) if schema else None,
-        json_mode=config.response_mime_type == "application/json" and schema is None,
+        schema=schema or None,
+        json_mode=config.response_mime_type == "application/json" and not schema,
         thinking=config.thinking_config.include_thoughts,
         plural=stream and not sse,
         fields=fields_of(body),
