@@ -12,6 +12,7 @@ from typing import TypedDict
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAlreadyExistsError, for_code
 
 from modelux_bus.base import (
@@ -121,9 +122,7 @@ class KafkaBus(Bus):
             await self._guarded_start(consumer)
             yield member
         finally:
-            with suppress(KafkaError, TimeoutError, OSError):
-                async with asyncio.timeout(self._settings.deadline_s):
-                    await consumer.stop()
+            await self._stop(consumer)
 
     async def lag(self, group: str, topics: Sequence[str]) -> Mapping[Partition, int]:
         async with self._admin() as admin, self._reader() as reader:
@@ -201,16 +200,16 @@ class KafkaBus(Bus):
             self._known.add(topic)
 
     async def _discard(self, producer: AIOKafkaProducer | None) -> None:
+        """Lets a producer go without the flush of its own `stop`, which waits for a broker that may be gone."""
         if producer is None:
             return
         current = self._producer is producer
         if current:
             self._producer = None
-        try:
-            async with asyncio.timeout(self._settings.deadline_s):
-                await producer.stop()
-        except (KafkaError, TimeoutError, OSError):
-            log.warning("a producer did not stop in time")
+        producer._closed = True
+        if producer._sender is not None:
+            await producer._sender.close()
+        await _close(producer.client)
 
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
@@ -237,7 +236,18 @@ class KafkaBus(Bus):
             await self._guarded_start(reader)
             yield reader
         finally:
-            await reader.stop()
+            await self._stop(reader)
+
+    async def _stop(self, consumer: AIOKafkaConsumer) -> None:
+        """Leaves the group if the broker still listens; the connections close either way."""
+        try:
+            async with asyncio.timeout(self._settings.deadline_s):
+                await consumer.stop()
+        except (KafkaError, TimeoutError, OSError) as error:
+            log.warning("could not leave the group, its session runs out: %r", error)
+            if consumer._fetcher is not None:
+                await consumer._fetcher.close()
+            await _close(consumer._client)
 
     async def _guarded_start(self, consumer: AIOKafkaConsumer) -> None:
         try:
@@ -251,3 +261,9 @@ class KafkaBus(Bus):
         return all(
             not topic["error_code"] and all(part["leader"] >= 0 for part in topic["partitions"]) for topic in described
         )
+
+
+async def _close(client: AIOKafkaClient) -> None:
+    with suppress(KafkaError, TimeoutError, OSError):
+        async with asyncio.timeout(1.0):
+            await client.close()

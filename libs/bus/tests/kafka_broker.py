@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import shutil
 import signal
 import socket
@@ -52,7 +54,7 @@ class KafkaBroker:
 
     def __init__(self, jars: Path | None = None) -> None:
         """Finds or fetches the jars. Raises `Unavailable` with the one reason why there is no Kafka here."""
-        self._jars = jars or fetch(ROOT / ".kafka")
+        self.jars = jars or fetch(ROOT / ".kafka")
         java = shutil.which("java")
         if java is None:
             raise Unavailable("no Java on this machine")
@@ -78,7 +80,7 @@ class KafkaBroker:
             self._formatted = True
         with open(self._folder / "server.log", "ab") as log:
             self._process = subprocess.Popen(
-                self._command("kafka.Kafka", str(self._config)), stdout=log, stderr=log, start_new_session=True
+                self._command("kafka.Kafka", str(self._config)), stdout=log, stderr=log, preexec_fn=_die_with_parent
             )
         deadline = time.monotonic() + timeout_s
         while not _accepts(self._port):
@@ -118,7 +120,13 @@ class KafkaBroker:
         self.stop()
 
     def _command(self, *arguments: str) -> list[str]:
-        return [self._java, *_JVM, "-cp", f"{self._jars}/*", *arguments]
+        return [self._java, *_JVM, "-cp", f"{self.jars}/*", *arguments]
+
+
+def _die_with_parent() -> None:
+    """A test run that is killed must not leave a broker behind (Linux; elsewhere it would stay)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -245,6 +245,45 @@ async def test_what_a_killed_member_did_not_commit_goes_to_the_others(bus: Bus, 
     assert sum((await bus.lag(f"g.{topic}", [topic])).values()) == 0
 
 
+async def test_a_storm_of_members_coming_and_going_loses_nothing_and_keeps_order(bus: Bus, topic: str) -> None:
+    await bus.ensure({topic: 4})
+    seen: list[int] = []
+
+    async def work(member: Subscription, rounds: int) -> None:
+        for _ in range(rounds):
+            try:
+                batch = await member.fetch(7, 0.02)
+                seen.extend(numbers(batch))
+                await member.commit(done(batch))
+            except Rebalanced:
+                continue
+
+    async def come_and_go(times: int) -> None:
+        for time_ in range(times):
+            async with bus.subscribe(f"g.{topic}", [topic]) as member:
+                await work(member, 4 + 3 * time_)
+
+    async def publish() -> None:
+        for start in range(0, 400, 20):
+            await bus.publish(messages(topic, 20, start))
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(publish())
+        for times in (3, 4, 5):
+            tasks.create_task(come_and_go(times))
+    async with bus.subscribe(f"g.{topic}", [topic]) as last:
+        deadline = time.monotonic() + DEADLINE_S
+        while not await _lag_is(bus, f"g.{topic}", topic, 0):
+            assert time.monotonic() < deadline
+            await work(last, 5)
+    first_seen = list(dict.fromkeys(seen))
+    assert sorted(first_seen) == list(range(400))
+    for key in range(13):
+        of_key = [number for number in first_seen if number % 13 == key]
+        assert of_key == sorted(of_key)
+
+
 async def test_lag_counts_what_is_not_committed(bus: Bus, topic: str) -> None:
     await bus.ensure({topic: 3})
     assert await bus.lag(f"g.{topic}", [topic]) == {Partition(topic, number): 0 for number in range(3)}
