@@ -5,7 +5,7 @@ A call ends exactly once, by itself or by `give_up`; from then on `final()` does
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 
@@ -103,6 +103,7 @@ class ProviderCall:
         "dropped",
         "emulated",
         "error",
+        "headers",
         "number",
         "on_end",
         "provider_request_id",
@@ -134,6 +135,8 @@ class ProviderCall:
         """Told once, when the call has ended."""
         self.answer: Complete | None = None
         self.error: ProviderError | None = None
+        self.headers: Mapping[bytes, bytes] = {}
+        """Of the provider's answer; names in lower case."""
         self.startup: list[StreamEvent] = []
         self.dropped: tuple[str, ...] = ()
         self.emulated: tuple[str, ...] = ()
@@ -250,6 +253,7 @@ class ProviderCall:
         head = route.head(wire.path, wire.headers)
         response = self._response = await self._client.post(route.origin, head, wire.body, deadlines)
         self._status = status = response.status
+        self.headers = response.headers
         self.provider_request_id = _request_id(response.headers)
         if status != 200:
             body = await response.read(_ERROR_LIMIT)

@@ -12,6 +12,13 @@ from routing_core.flow import Decision
 JSON = b"content-type: application/json\r\n"
 STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 _CREDENTIAL = frozenset({401, 402, 403})
+_HOPELESS = frozenset({"insufficient_quota", "upstream_credentials_exhausted"})
+"""Codes of failures that a repetition cannot mend, whatever their status suggests."""
+_RATE_LIMITS = tuple(
+    b"x-ratelimit-%b-%b" % (what, unit)
+    for what in (b"limit", b"remaining", b"reset")
+    for unit in (b"requests", b"tokens")
+)
 
 
 def head(context: Context, call: ProviderCall | None, *, cost_nano: int | None = None) -> bytes:
@@ -32,12 +39,22 @@ def head(context: Context, call: ProviderCall | None, *, cost_nano: int | None =
             lines += header("x-modelux-dropped-fields", ", ".join(call.dropped))
         if call.emulated:
             lines += header("x-modelux-emulated-fields", ", ".join(call.emulated))
+        if len(context.driven.trials) == 1 and b"x-ratelimit-" not in context.limit_lines:
+            lines += _rate_limits(call)
     if cost_nano is not None:
         lines += b"x-modelux-cost-usd: %d.%09d\r\n" % divmod(cost_nano, 1_000_000_000)
     client_id = context.exchange.headers.get(b"x-client-request-id")
     if client_id is not None:
         lines += header("x-client-request-id", client_id[:256].decode("latin-1"))
     return lines + context.limit_lines
+
+
+def _rate_limits(call: ProviderCall) -> bytes:
+    """The provider's own limits, which mean something to the caller only where it alone was asked."""
+    given = call.headers
+    return b"".join(
+        [header(name.decode(), value.decode("latin-1")) for name in _RATE_LIMITS if (value := given.get(name))]
+    )
 
 
 def failure(context: Context, decision: Decision) -> ProviderError:
@@ -72,12 +89,16 @@ def _no_candidates(decision: Decision) -> ProviderError:
     return ProviderError(400, message, "invalid_request_error", "no_candidates", "model")
 
 
-def error_lines(error: ProviderError) -> bytes:
-    """`retry-after` in both its forms, where the provider said when to come back."""
+def error_lines(error: ProviderError, call: ProviderCall | None) -> bytes:
+    """Whether and when to come back: `x-should-retry`, and `retry-after` in both its forms, as the provider said."""
+    lines = b""
+    verdict = b"false" if error.code in _HOPELESS else call.headers.get(b"x-should-retry") if call is not None else None
+    if verdict in (b"true", b"false"):
+        lines += b"x-should-retry: %b\r\n" % verdict
     if error.retry_after_ms is None:
-        return b""
+        return lines
     seconds = -(-error.retry_after_ms // 1000)
-    return b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (seconds, error.retry_after_ms)
+    return lines + b"retry-after: %d\r\nretry-after-ms: %d\r\n" % (seconds, error.retry_after_ms)
 
 
 def own_error(error: OpenAIError, request_id: str) -> bytes:

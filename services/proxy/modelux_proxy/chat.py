@@ -136,7 +136,8 @@ class Lane:
             return
         context.status = error.status
         calls = context.driven.trials
-        lines = answers.JSON + answers.head(context, calls[-1] if calls else None) + answers.error_lines(error)
+        last = calls[-1] if calls else None
+        lines = answers.JSON + answers.head(context, last) + answers.error_lines(error, last)
         self._record(context, "error")
         context.exchange.respond(error.status, lines, body)
         self._store(context, error.status, answers.JSON, body)
