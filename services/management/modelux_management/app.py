@@ -15,6 +15,7 @@ from modelux_management.routes import (
     audit,
     credentials,
     keys,
+    logs,
     management_keys,
     me,
     prices,
@@ -22,7 +23,7 @@ from modelux_management.routes import (
     routing_configs,
     versions,
 )
-from modelux_store.analytics import Analytics
+from modelux_store.logs import Logs
 
 PREFIX = "/manage/v1"
 ROUTES: Sequence[Routes] = (
@@ -34,6 +35,7 @@ ROUTES: Sequence[Routes] = (
     routing_configs.routes,
     versions.routes,
     prices.routes,
+    logs.routes,
     audit.routes,
 )
 
@@ -47,11 +49,11 @@ Times are ISO 8601 with an offset. Lists give `next_cursor`. POSTs take an `Idem
 """
 
 
-def build(admin: Admin, analytics: Analytics, hosts: Collection[str]) -> App:
+def build(admin: Admin, logs: Logs, hosts: Collection[str]) -> App:
     """The whole ASGI application. `hosts`: the names it answers to; `*` for any."""
     app = build_api()
     app.state.admin = admin
-    app.state.analytics = analytics
+    app.state.logs = logs
     return Edge(app, frozenset(hosts))
 
 

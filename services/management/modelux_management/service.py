@@ -14,6 +14,7 @@ from modelux_runtime.http import App, listen, serve_app
 from modelux_runtime.platform import Platform
 from modelux_runtime.service import Service, Tasks
 from modelux_runtime.settings import setting
+from modelux_store.logs import Logs
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,9 @@ class ManagementSettings:
 async def serve(settings: ManagementSettings, platform: Platform) -> AsyncIterator[Tasks]:
     """Listens, then serves until cancelled. Neither the config service nor ClickHouse needs to be up."""
     hosts = {name.strip().lower() for name in settings.hosts.split(",") if name.strip()}
-    app = build(Admin(platform.config), platform.analytics, hosts)
+    # Cursors are signed with what every replica knows and no caller does: the address with its password.
+    logs = Logs(platform.analytics, platform.settings.clickhouse_url.encode())
+    app = build(Admin(platform.config), logs, hosts)
     sock = listen(settings.host, settings.port)
     log.info("management API on http://%s:%s", *sock.getsockname()[:2])
     try:

@@ -94,6 +94,12 @@ def _in_range(value: datetime) -> datetime:
     return value
 
 
+def _iso_text(value: object) -> object:
+    if not isinstance(value, str) or "-" not in value:
+        raise ValueError("give a moment as text, such as '2026-04-10T00:00:00Z'")
+    return value
+
+
 def _nano(value: object) -> object:
     """Dollars as a JSON number or text, with at most nine decimals, to nano-USD."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
@@ -109,7 +115,7 @@ def _nano(value: object) -> object:
     return int(nano)
 
 
-Moment = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_in_range)]
+Moment = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_in_range), BeforeValidator(_iso_text)]
 """ISO 8601 with an offset; a naive time is refused."""
 NanoUsd = Annotated[int, BeforeValidator(_nano, json_schema_input_type=float | str)]
 """Dollars on the wire, nano-USD in the code."""

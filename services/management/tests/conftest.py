@@ -29,6 +29,7 @@ from modelux_management.edge import App
 from modelux_runtime.rpc import channel, serving
 from modelux_store.analytics import Analytics
 from modelux_store.database import Database
+from modelux_store.logs import Logs
 from modelux_store.migrate import migrate_postgres
 
 
@@ -81,7 +82,7 @@ async def nowhere() -> AsyncIterator[Analytics]:
 
 @pytest.fixture
 def app(installation: Installation, nowhere: Analytics) -> App:
-    return build(Admin(installation.channel), nowhere, {"localhost"})
+    return build(Admin(installation.channel), Logs(nowhere, KEY), {"localhost"})
 
 
 @pytest.fixture
