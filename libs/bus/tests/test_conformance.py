@@ -277,8 +277,11 @@ async def test_a_storm_of_members_coming_and_going_loses_nothing_and_keeps_order
         while not await _lag_is(bus, f"g.{topic}", topic, 0):
             assert time.monotonic() < deadline
             await work(last, 5)
-    first_seen = list(dict.fromkeys(seen))
-    assert sorted(first_seen) == list(range(400))
+    assert_complete_and_in_order(list(dict.fromkeys(seen)), 400)
+
+
+def assert_complete_and_in_order(first_seen: list[int], count: int) -> None:
+    assert sorted(first_seen) == list(range(count))
     for key in range(13):
         of_key = [number for number in first_seen if number % 13 == key]
         assert of_key == sorted(of_key)
