@@ -25,7 +25,7 @@ from modelux_cli.up.supervisor import StartFailed, Supervisor
 from modelux_cli.up.traffic import send_demo_traffic
 from modelux_embedded.errors import EngineError
 from modelux_embedded.postgres import EmbeddedPostgres
-from modelux_providers.catalog import ENVIRONMENT_KEYS
+from modelux_providers.vendors import ENVIRONMENT_KEYS
 from modelux_runtime.rpc import channel
 from modelux_runtime.settings import provider_keys
 from routing_core.errors import ModeluxError
@@ -66,7 +66,7 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 
 
 async def _up(options: Options) -> None:
-    for port in (options.port, options.port + 1):
+    for port in range(options.port, options.port + (3 if options.demo else 2)):
         if not is_free(options.host, port):
             raise ModeluxError("port_taken", f"port {port} is in use", hint="Choose another with --port.")
     stop = asyncio.Event()

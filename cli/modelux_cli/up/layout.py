@@ -14,6 +14,8 @@ from modelux_cli.up.secrets import Secrets, write_private
 from modelux_cli.up.supervisor import Child
 from modelux_runtime.settings import child_environment
 
+DRAIN_S = 8
+"""What requests under way get when everything stops."""
 LONGEST_SOCKET_PATH = 100
 """Linux refuses Unix sockets whose path is 108 bytes or longer."""
 
@@ -31,7 +33,7 @@ class Ports:
     @staticmethod
     def choose(proxy: int) -> Ports:
         health = {process[0]: free_port() for process in LAYOUTS["embedded"]}
-        return Ports(proxy, proxy + 1, free_port(), free_port(), health)
+        return Ports(proxy, proxy + 1, free_port(), proxy + 2, health)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,10 @@ class Machine:
                 "MODELUX_PROXY_HOST": self.host,
                 "MODELUX_PROXY_PORT": str(self.ports.proxy),
                 "MODELUX_PROXY_DATA_DIR": str(self.data_dir / "proxy"),
+                "MODELUX_PROXY_DRAIN_S": str(DRAIN_S),
                 "MODELUX_MANAGEMENT_HOST": self.host,
                 "MODELUX_MANAGEMENT_PORT": str(self.ports.management),
+                "MODELUX_MANAGEMENT_HOSTS": "localhost,127.0.0.1,::1" if self.host == "127.0.0.1" else "*",
             }
         )
 

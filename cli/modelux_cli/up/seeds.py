@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from modelux.config.v1.admin_pb2 import BootstrapCredential, BootstrapRoutingConfig
+from modelux_providers.vendors import VENDORS
 
 DEMO_PROVIDERS = ("openai", "anthropic", "google")
 
@@ -56,7 +58,7 @@ def demo(simulator_url: str) -> Seeds:
         BootstrapCredential(
             name=f"{vendor} (simulated)",
             provider=vendor,
-            base_url=f"{simulator_url}/{vendor}",
+            base_url=f"{simulator_url}/{vendor}{urlsplit(VENDORS[vendor].base_url).path}",
             secret=f"sim-{vendor}-key",
             allow_private=True,
         )

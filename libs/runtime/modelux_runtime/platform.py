@@ -84,7 +84,7 @@ async def open_platform(settings: PlatformSettings, needs: frozenset[Need]) -> A
             platform._analytics = await Analytics.open(_required(settings.clickhouse_url, "MODELUX_CLICKHOUSE_URL"))
             stack.push_async_callback(platform._analytics.close)
         if "bus" in needs:
-            platform._bus = await open_bus(_required(settings.bus_url, "MODELUX_BUS_URL"))
+            platform._bus = open_bus(_required(settings.bus_url, "MODELUX_BUS_URL"))
             stack.push_async_callback(platform._bus.close)
         if "config" in needs:
             platform._config = channel(_required(settings.config_url, "MODELUX_CONFIG_URL"))
