@@ -117,13 +117,12 @@ def _decode(index: int, delivery: Delivery) -> RequestCompleted:
 def _token(deliveries: Sequence[Delivery]) -> str:
     """The same for the same batch, so that ClickHouse itself drops it when it comes again.
 
-    Made of contents, not of offsets: a bus that was set up anew counts from 0 again, and its rows are not the old ones.
+    Not made of offsets: a bus that was set up anew counts from 0 again, and its rows are not the old ones. Nor of ids
+    alone: what happened and what was unknown of it share one.
     """
-    digest = hashlib.blake2b(digest_size=16)
-    for each in deliveries:
-        digest.update(each.message.id.encode())
-        digest.update(each.message.value)
-    return digest.hexdigest()
+    parts = [part for d in deliveries for part in (d.message.id.encode(), len(d.message.value).to_bytes(4, "big"))]
+    tails = [d.message.value[-64:] for d in deliveries]
+    return hashlib.blake2b(b"\0".join(parts + tails), digest_size=16).hexdigest()
 
 
 def _message(event: ProviderHealthChanged) -> Message:

@@ -10,10 +10,13 @@ from typing import Literal
 
 from modelux.events.v1.health_pb2 import ProviderHealthChanged
 from modelux.events.v1.request_pb2 import AttemptRecord, RequestCompleted
-from routing_core.breaker import verdict
+from routing_core.breaker import Verdict, verdict
 from routing_core.types import Outcome, Target
 
 State = Literal["healthy", "degraded", "down"]
+_Key = tuple[str, str, str]
+"""Model, provider, credential."""
+_MOST_VERDICTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,8 @@ class Signals:
 
     def __init__(self, thresholds: Thresholds = THRESHOLDS) -> None:
         self._thresholds = thresholds
-        self._windows: dict[Target, _Window] = {}
+        self._windows: dict[_Key, _Window] = {}
+        self._verdicts: dict[tuple[str, int, str], Verdict] = {}
         self._now_us = 0
         self._judged_us = 0
 
@@ -70,29 +74,39 @@ class Signals:
         return list(self._news())
 
     def _take(self, request_started_us: int, attempt: AttemptRecord) -> None:
-        judged = verdict(_outcome(attempt))
+        judged = self._verdict(attempt)
         if judged == "nothing":
             return
         ended_us = request_started_us + attempt.started_us + attempt.latency_us
         self._now_us = max(self._now_us, ended_us)
         if ended_us <= self._now_us - self._thresholds.window_us:
             return
-        target = _target(attempt)
-        window = self._windows.get(target)
+        key = (attempt.model, attempt.provider, attempt.credential_id)
+        window = self._windows.get(key)
         if window is None:
-            window = self._windows[target] = _Window(deque(maxlen=self._thresholds.most))
+            window = self._windows[key] = _Window(deque(maxlen=self._thresholds.most))
         window.samples.append((ended_us, judged == "success", attempt.latency_us, attempt.ttft_us))
 
+    def _verdict(self, attempt: AttemptRecord) -> Verdict:
+        """The same few kinds, statuses and codes come again and again."""
+        seen = (attempt.kind, attempt.status, attempt.error_code)
+        known = self._verdicts.get(seen)
+        if known is None:
+            if len(self._verdicts) > _MOST_VERDICTS:
+                self._verdicts.clear()
+            known = self._verdicts[seen] = verdict(_outcome(attempt))
+        return known
+
     def _news(self) -> Iterator[ProviderHealthChanged]:
-        for target, window in list(self._windows.items()):
+        for key, window in list(self._windows.items()):
             self._expire(window)
             state = self._judge(window)
             p50_us = _p50([latency for _, ok, latency, _ in window.samples if ok])
             if state != window.state or self._drifted(window, p50_us):
                 window.state, window.said_p50_us, window.said_at_us = state, p50_us, self._now_us
-                yield self._event(target, window, p50_us)
+                yield self._event(key, window, p50_us)
             if not window.samples:
-                del self._windows[target]
+                del self._windows[key]
 
     def _expire(self, window: _Window) -> None:
         """Samples come in nearly the order of their ends; one that is late stays a little longer."""
@@ -119,11 +133,12 @@ class Signals:
             return False
         return abs(p50_us - window.said_p50_us) > self._thresholds.drift * max(window.said_p50_us, 1.0)
 
-    def _event(self, target: Target, window: _Window, p50_us: float) -> ProviderHealthChanged:
+    def _event(self, key: _Key, window: _Window, p50_us: float) -> ProviderHealthChanged:
+        model, provider, credential_id = key
         return ProviderHealthChanged(
-            model=target.model,
-            provider=target.provider,
-            credential_id=target.credential_id,
+            model=model,
+            provider=provider,
+            credential_id=credential_id,
             state=window.state,
             error_rate=_error_rate(window),
             p50_ms=p50_us / 1000,
@@ -142,13 +157,9 @@ def _p50(values: Sequence[int]) -> float:
     return float(median_low(values)) if values else 0.0
 
 
-def _target(attempt: AttemptRecord) -> Target:
-    return Target(attempt.model, attempt.provider, attempt.credential_id)
-
-
 def _outcome(attempt: AttemptRecord) -> Outcome:
     return Outcome(
-        _target(attempt),
+        Target(attempt.model, attempt.provider, attempt.credential_id),
         attempt.kind,  # type: ignore[arg-type]  # a closed set at the proxy; a word unknown here counts as a failure
         status=attempt.status or None,
         error_code=attempt.error_code or None,
