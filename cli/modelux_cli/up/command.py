@@ -8,8 +8,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,13 +18,13 @@ import grpc.aio
 from modelux.config.v1.admin_pb2 import BootstrapRequest, BootstrapResponse
 from modelux.config.v1.admin_pb2_grpc import AdminServiceStub
 from modelux_cli.up import seeds
+from modelux_cli.up.engines import engines
 from modelux_cli.up.layout import Machine, Ports, config_socket
 from modelux_cli.up.probe import answers, is_free
 from modelux_cli.up.secrets import load_or_create, write_private
 from modelux_cli.up.supervisor import StartFailed, Supervisor
 from modelux_cli.up.traffic import send_demo_traffic
 from modelux_embedded.errors import EngineError
-from modelux_embedded.postgres import EmbeddedPostgres
 from modelux_providers.vendors import ENVIRONMENT_KEYS
 from modelux_runtime.rpc import channel
 from modelux_runtime.settings import provider_keys
@@ -73,9 +73,9 @@ async def _up(options: Options) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     secrets = load_or_create(options.data_dir / "keys.json")
-    async with _postgres(options.data_dir / "postgres") as database_url:
+    async with engines(options.data_dir, _tell) as urls:
         socket = config_socket(options.data_dir)
-        machine = Machine(options.data_dir, options.host, Ports.choose(options.port), secrets, database_url, socket)
+        machine = Machine(options.data_dir, options.host, Ports.choose(options.port), secrets, urls, socket)
         supervisor = Supervisor(_tell)
         async with asyncio.TaskGroup() as group:
             try:
@@ -97,9 +97,8 @@ async def _demo_traffic(options: Options, key: str) -> None:
 async def _start(
     group: asyncio.TaskGroup, supervisor: Supervisor, machine: Machine, options: Options
 ) -> BootstrapResponse:
-    """Engines first, then the control plane, then what it should hold, then the proxy."""
+    """The control plane first, then what it should hold, then the proxy."""
     control_plane, proxy = machine.services()
-    await supervisor.start(group, machine.analytics())
     if options.demo:
         await supervisor.start(group, machine.simulator())
     await supervisor.start(group, control_plane)
@@ -141,27 +140,6 @@ async def _until_ready(machine: Machine) -> None:
             if loop.time() > deadline:
                 raise StartFailed("start_failed", f"{name} is not ready", hint=f"See {machine.log(name)}.")
             await asyncio.sleep(0.02)
-
-
-@asynccontextmanager
-async def _postgres(folder: Path) -> AsyncIterator[str]:
-    """The database server, started again whenever it ends."""
-    server = EmbeddedPostgres(folder)
-    await asyncio.to_thread(server.start)
-
-    async def keep() -> None:
-        while True:
-            status = await server.wait()
-            _tell(f"postgres ended with status {status}; starting it again")
-            await asyncio.to_thread(server.start)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            keeper = group.create_task(keep())
-            yield server.url
-            keeper.cancel()
-    finally:
-        await asyncio.to_thread(server.stop)
 
 
 @contextmanager

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelux_cli.services import LAYOUTS
+from modelux_cli.up.engines import Urls
 from modelux_cli.up.probe import answers, free_port
-from modelux_cli.up.secrets import Secrets, write_private
+from modelux_cli.up.secrets import Secrets
 from modelux_cli.up.supervisor import Child
 from modelux_runtime.settings import child_environment
 
@@ -26,14 +27,13 @@ class Ports:
 
     proxy: int
     management: int
-    analytics: int
     simulator: int
     health: Mapping[str, int]
 
     @staticmethod
     def choose(proxy: int) -> Ports:
         health = {process[0]: free_port() for process in LAYOUTS["embedded"]}
-        return Ports(proxy, proxy + 1, free_port(), proxy + 2, health)
+        return Ports(proxy, proxy + 1, proxy + 2, health)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +44,17 @@ class Machine:
     host: str
     ports: Ports
     secrets: Secrets
-    database_url: str
+    urls: Urls
     config_socket: Path
 
     def environment(self, process: str) -> dict[str, str]:
         """The environment of one process of services."""
-        clickhouse = f"http://modelux:{self.secrets.analytics_password}@127.0.0.1:{self.ports.analytics}/modelux"
         config = f"unix:{self.config_socket}"
         return child_environment(
             {
-                "MODELUX_DATABASE_URL": self.database_url,
-                "MODELUX_CLICKHOUSE_URL": clickhouse,
-                "MODELUX_BUS_URL": self.database_url,
+                "MODELUX_DATABASE_URL": self.urls.database,
+                "MODELUX_CLICKHOUSE_URL": self.urls.clickhouse,
+                "MODELUX_BUS_URL": self.urls.database,
                 "MODELUX_ENCRYPTION_KEY": self.secrets.encryption_key,
                 "MODELUX_CONFIG_URL": config,
                 "MODELUX_CONFIG_LISTEN": config,
@@ -78,17 +77,6 @@ class Machine:
             ready = answers(self.ports.health[names[0]], "/livez")
             children.append(Child("+".join(names), argv, self.environment(names[0]), self.log(names[0]), ready))
         return children
-
-    def analytics(self) -> Child:
-        """The analytics engine behind its HTTP endpoint."""
-        folder = self.data_dir / "analytics"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        password = folder / "password"
-        write_private(password, self.secrets.analytics_password)
-        argv = [sys.executable, "-m", "modelux_embedded.clickhouse_server", "--exit-with-parent"]
-        argv += ["--data-dir", str(folder), "--password-file", str(password), "--port", str(self.ports.analytics)]
-        ready = answers(self.ports.analytics, "/ping")
-        return Child("analytics", argv, child_environment({}), self.log("analytics"), ready)
 
     def simulator(self) -> Child:
         """The simulated providers of the demo."""

@@ -18,7 +18,6 @@ class Secrets:
     """Keys of this installation. Proxy and management keys are printed at start; the rest never leaves the machine."""
 
     encryption_key: str
-    analytics_password: str
     proxy_key: str
     management_key: str
 
@@ -28,7 +27,6 @@ def load_or_create(path: Path) -> Secrets:
     if not path.exists():
         made = Secrets(
             base64.b64encode(secrets.token_bytes(32)).decode(),
-            secrets.token_urlsafe(24),
             new_key("mlx_sk_"),
             new_key("mlx_mk_"),
         )
