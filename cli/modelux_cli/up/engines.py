@@ -26,7 +26,7 @@ class Urls:
 async def engines(data_dir: Path, tell: Callable[[str], None]) -> AsyncIterator[Urls]:
     """Runs both for as long as the block does. Raises `EngineError` where one cannot start."""
     postgres, clickhouse = EmbeddedPostgres(data_dir / "postgres"), EmbeddedClickHouse(data_dir / "analytics")
-    both = {"postgres": postgres, "analytics": clickhouse}
+    both: dict[str, Engine] = {"postgres": postgres, "analytics": clickhouse}
     try:
         async with asyncio.TaskGroup() as starting:
             for engine in both.values():
