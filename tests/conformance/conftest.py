@@ -147,6 +147,24 @@ def dechunked(data: bytes) -> tuple[bytes, bool]:
 
 
 @dataclass
+class Wire:
+    """An open connection to the proxy."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def until(self, mark: bytes) -> bytes:
+        return await asyncio.wait_for(self.reader.readuntil(mark), DEADLINE_S)
+
+    async def rest(self) -> bytes:
+        return await asyncio.wait_for(self.reader.read(), DEADLINE_S)
+
+    def leave(self) -> None:
+        """Closes the connection, as a caller does that has lost interest."""
+        self.writer.close()
+
+
+@dataclass
 class Rig:
     """A running proxy with its simulator."""
 
@@ -160,7 +178,9 @@ class Rig:
         return f"http://127.0.0.1:{self.port}"
 
     def sdk(self, **options: Any) -> AsyncOpenAI:
-        plain = DefaultAsyncHttpxClient(verify=False)  # Nothing here is encrypted, and reading the trust store takes long.
+        plain = DefaultAsyncHttpxClient(
+            verify=False
+        )  # Nothing here is encrypted, and reading the trust store takes long.
         options = {"max_retries": 0, "http_client": plain} | options
         return AsyncOpenAI(base_url=f"{self.url}/v1", api_key=KEY, **options)
 
@@ -198,6 +218,17 @@ class Rig:
             return await asyncio.wait_for(reader.read(), DEADLINE_S)
         finally:
             writer.close()
+
+    @asynccontextmanager
+    async def opened(self, body: object, **headers: str) -> AsyncIterator[Wire]:
+        """A request that was sent and whose answer is read by hand."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        writer.write(request(data, "/v1/chat/completions", "POST", headers))
+        try:
+            yield Wire(reader, writer)
+        finally:
+            writer.transport.abort()
 
     def calls(self) -> list[Call]:
         return self.simulator.calls()

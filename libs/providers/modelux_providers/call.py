@@ -172,6 +172,11 @@ class ProviderCall:
     def ended(self) -> bool:
         return self._kind is not None
 
+    @property
+    def counted(self) -> bool:
+        """True once the provider told a usage that can be believed."""
+        return self._usage is not None
+
     def refuse(self, code: str) -> None:
         """Ends the call before it is made: nothing is sent."""
         self.error = ProviderError(503, "the provider is not being called for the moment", "api_error", code)
@@ -305,7 +310,7 @@ class ProviderCall:
     def _reject(self, error: ProviderError) -> None:
         """The provider's own failure, or an answer that is none."""
         self.error = error
-        if not self._status:
+        if not self._status or (error.kind == "status" and self._status == 200):  # an error inside a 200
             self._status = error.status
         if error.kind == "status" and not self._first_ns:
             self._usage = _NOTHING

@@ -89,7 +89,7 @@ class Lane:
         context.status = 200
         if relay is not None:
             assert isinstance(context.body, ChatBody)
-            data = replay_answer.events(answer.body, context.body.wants_usage)
+            data = replay_answer.events(answer.body, context.body.wants_usage, call.final().usage)
             relay.send(data)
             context.response_body = data
             self._record(context, "ok")

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import msgspec
 
+from modelux_providers.dialects import usage
+from routing_core.types import Usage
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -44,9 +47,11 @@ class _Completion(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Completion).decode
 
 
-def events(body: bytes, wants_usage: bool) -> bytes:
+def events(body: bytes, wants_usage: bool, counted: Usage) -> bytes:
     """The answer as SSE events up to, not including, [DONE]:
     a chunk with the role, one with the content, one with the finish reason.
+
+    `counted` stands in where the answer itself reports no usage.
     """
     completion = _decode(body)
     head: dict[str, object] = {
@@ -67,8 +72,9 @@ def events(body: bytes, wants_usage: bool) -> bytes:
                 entry["logprobs"] = logprobs
             entry["finish_reason"] = finish
             out.append(_event(head | {"choices": [entry]} | empty))
-    if wants_usage and _given(completion.usage):
-        out.append(_event(head | {"choices": [], "usage": completion.usage}))
+    if wants_usage:
+        total = completion.usage if _given(completion.usage) else usage.written(counted)
+        out.append(_event(head | {"choices": [], "usage": total}))
     return b"".join(out)
 
 

@@ -9,6 +9,7 @@ from modelux_providers.call import ProviderCall
 from modelux_providers.dialects.base import Chunk, Done, Failed, ProviderError, StreamEvent
 from modelux_proxy import answers
 from modelux_proxy.call_context import Context
+from modelux_proxy.openai_schema import ChatBody
 
 DONE = b"data: [DONE]\n\n"
 _COMMENT = b": keep-alive\n\n"
@@ -48,6 +49,9 @@ class Relay:
         await self._pass(call.startup)
         while not call.ended:
             await self._pass(await call.more())
+        body = self._context.body
+        if self.failed is None and isinstance(body, ChatBody) and body.wants_usage and not call.counted:
+            self._write(call.usage_chunk())
 
     def send(self, data: bytes) -> None:
         """Sends events made here (a whole answer replayed as a stream)."""
