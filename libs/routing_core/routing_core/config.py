@@ -1,4 +1,4 @@
-"""Policies as configuration: parse a document, check its references, write it back. The public face of shapes and parsing."""
+"""Policies as configuration: parse a document, check its references, write it back. The face of `shapes`."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ __all__ = [
     "LatencyOptimized",
     "Member",
     "NamedPolicy",
+    "Notice",
     "Policy",
     "Ref",
     "SelfScore",
     "Single",
     "Try",
-    "Warning",
     "dump_policy",
     "model_names",
     "parse_policy",
@@ -65,7 +65,7 @@ _Place = str
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:
+class Notice:
     """Something that may be saved and probably is not meant. `where` is the path in the document."""
 
     message: str
@@ -75,7 +75,7 @@ class Warning:
 
 def validate(
     policy: Policy, known: Mapping[str, Policy], *, slug: str | None = None, models: Collection[str] | None = None
-) -> tuple[Warning, ...]:
+) -> tuple[Notice, ...]:
     """Check what `policy` refers to; `known` holds the active policies by `slug` and pinned ones by `slug:version`.
 
     `slug` is the name it will be saved under, so that a way back to itself is found. Raises InvalidConfig for an
@@ -175,9 +175,9 @@ class _Heights:
         return 1 + max((self._levels(child, where) for _, child in _children(policy, "")), default=0)
 
 
-def _unknown_model(name: str, where: str, models: Collection[str]) -> Warning:
+def _unknown_model(name: str, where: str, models: Collection[str]) -> Notice:
     near = get_close_matches(name, models, 1)
-    return Warning(f"no credential offers {name!r} now", where, f"Did you mean {near[0]!r}?" if near else "")
+    return Notice(f"no credential offers {name!r} now", where, f"Did you mean {near[0]!r}?" if near else "")
 
 
 def _join(path: str, part: str) -> str:

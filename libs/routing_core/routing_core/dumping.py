@@ -1,4 +1,4 @@
-"""Write a policy as its canonical JSON document: what equals its default is left out, lists that are sets are sorted."""
+"""Write a policy as its canonical JSON document: defaults left out, lists that are sets sorted."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Never, TypeVar, overload
 
 from routing_core.config import MAX_DEPTH, NamedPolicy, Policy, strategy_of
@@ -35,6 +34,8 @@ from routing_core.world import Health, World
 
 _T = TypeVar("_T")
 _TOP = Place()
+_UNREAD = Health()
+"""Marks a target that was not looked at: this very object stands in no world."""
 
 
 def flow(policy: Policy, request: Request, world: World, place: Place = _TOP) -> Flow:
@@ -83,10 +84,16 @@ class Run:
 
     def start(self) -> Step | Decision:
         """The first step, or the decision where there is nothing to try."""
+        if self.steps or self.decision is not None:
+            raise ValueError("the run has started or is decided")
         return self._advance(None)
 
     def send(self, outcomes: Sequence[Outcome]) -> Step | Decision:
-        """The outcomes of the last step, one for each of its attempts, in order. Raises ValueError where they are not."""
+        """The outcomes of the last step, one for each of its attempts, in order. Raises ValueError otherwise."""
+        if self.decision is not None:
+            raise ValueError("the run is decided")
+        if not self.steps:
+            raise ValueError("the run has not started")
         if len(outcomes) != len(self.steps[-1].attempts):
             raise ValueError(f"{len(outcomes)} outcomes for a step of {len(self.steps[-1].attempts)} attempts")
         self.outcomes += outcomes
@@ -106,20 +113,21 @@ class Run:
         return self.decision
 
     def trace(self, final: Sequence[Outcome] | None = None, started_ms: Sequence[float] | None = None) -> Trace:
-        """The trace of the run. `final` are the outcomes as they ended (latency, usage and cost filled in), in the order of
-        `outcomes`; `started_ms` when each attempt began, since the request arrived. Raises ValueError before the decision.
+        """The trace of the run.
+
+        `final` are the outcomes as they ended, in the order of `outcomes`: latency, usage and cost filled in; only the
+        selected one may end otherwise than the policy was told (its stream broke). `started_ms` is when each attempt
+        began, since the request arrived. Raises ValueError before the decision.
         """
         if self.decision is None:
             raise ValueError("the run has no decision yet")
         ended = self.outcomes if final is None else final
         if len(ended) != len(self.outcomes):
             raise ValueError(f"{len(ended)} final outcomes for {len(self.outcomes)} attempts")
-        looked = self.seen.looked
+        looked = self.seen.looked()
         return build(self.request, self.world, self.decision, self.steps, self.outcomes, ended, started_ms, looked)
 
     def _advance(self, outcomes: tuple[Outcome, ...] | None) -> Step | Decision:
-        if self.decision is not None:
-            raise ValueError("the run is decided")
         try:
             step = self._flow.send(outcomes)  # type: ignore[arg-type]  # a generator is started with None
         except StopIteration as end:
@@ -129,10 +137,13 @@ class Run:
         return step
 
     def _named(self, decision: Decision) -> Decision:
-        if decision.policy_name or not self.policy.name:
-            return decision
-        return replace(
-            decision, policy_name=self.policy.name, policy_version=decision.policy_version or self.policy.version
+        """The decision under the name and version of the request's own policy, where no nested one gave its own."""
+        top, d = self.policy, decision
+        if d.policy_version or not top.name:
+            return d
+        name = d.policy_name or top.name
+        return Decision(
+            d.selected, d.reason, d.policy_type, name, d.path, d.code, d.candidates, d.excluded, top.version, d.traits
         )
 
 
@@ -148,30 +159,27 @@ class Abandoned(Exception):
 
 
 class Seen(Mapping[Target, Health]):
-    """The health of targets as first looked at. `looked` keeps what was found, in that order."""
+    """The health of targets as first looked at."""
 
-    __slots__ = ("_health", "_unknown", "looked")
+    __slots__ = ("_health", "_looked")
 
     def __init__(self, health: Mapping[Target, Health]) -> None:
         self._health = health
-        self._unknown: set[Target] = set()
-        self.looked: dict[Target, Health] = {}
+        self._looked: dict[Target, Health | None] = {}
+
+    def looked(self) -> dict[Target, Health]:
+        """What was looked at and known, in that order."""
+        return {target: health for target, health in self._looked.items() if health is not None}
 
     @overload
     def get(self, target: Target, /) -> Health | None: ...
     @overload
     def get(self, target: Target, default: Health | _T, /) -> Health | _T: ...
     def get(self, target: Target, default: Health | _T | None = None, /) -> Health | _T | None:
-        found = self.looked.get(target)
-        if found is None:
-            if target in self._unknown:
-                return default
-            found = self._health.get(target)
-            if found is None:
-                self._unknown.add(target)
-                return default
-            self.looked[target] = found
-        return found
+        found = self._looked.get(target, _UNREAD)
+        if found is _UNREAD:
+            found = self._looked[target] = self._health.get(target)
+        return default if found is None else found
 
     def __getitem__(self, target: Target) -> Health:
         found = self.get(target)

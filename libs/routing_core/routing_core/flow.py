@@ -10,20 +10,25 @@ one `Outcome` per attempt, in the order of `Step.attempts` (an attempt that was 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
+from routing_core.records import record
 from routing_core.types import Outcome, Target, Traits
 
 Mode = Literal["all", "race"]
 """`all`: wait for every attempt (or the step's timeout); `race`: the first `ok` wins, the others are cancelled."""
 Until = Literal["head", "body"]
-"""`head`: the driver may hand the answer to the caller from its first content byte on; `body`: the flow must see the whole answer first."""
+"""`head`: the driver may hand the answer to the caller from its first content byte on; `body`: the flow must see the
+whole answer first.
+"""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attempt:
-    """One call to make. `timeout_ms` bounds it to the first content byte (`head`) or the whole (`body`); None: the proxy's defaults."""
+    """One call to make. `timeout_ms` bounds it to the first content byte (`head`) or the whole (`body`); None: the
+    proxy's defaults.
+    """
 
     target: Target
     timeout_ms: int | None = None
@@ -31,7 +36,7 @@ class Attempt:
     weight: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Candidate:
     """A target that the policy would use, with its place and why it stands there."""
 
@@ -40,15 +45,17 @@ class Candidate:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Excluded:
-    """A model that the policy would not use, and why. `model` is `model:provider`, or a bare model name that resolved to nothing."""
+    """A model that the policy would not use, and why. `model` is `model:provider`, or a bare model name that resolved
+    to nothing.
+    """
 
     model: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hop:
     """One delegation on the way to the deciding policy: an A/B arm, a rule's branch, a reference to another `@slug`."""
 
@@ -60,7 +67,7 @@ class Hop:
     propensity: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """Attempts to make now. The first step of a flow carries the ranking; later steps leave it empty."""
 
@@ -72,12 +79,14 @@ class Step:
     candidates: tuple[Candidate, ...] = ()
     excluded: tuple[Excluded, ...] = ()
     accept: Callable[[Outcome], bool] | None = field(default=None, compare=False)
-    """Only in a `race` until `body`: an `ok` outcome that it refuses does not win, and the race goes on. Pure and quick."""
+    """Only in a `race` until `body`: an `ok` outcome that it refuses does not win, and the race goes on. Pure and
+    quick.
+    """
     draw: float | None = None
     """The chance that ranked the candidates, where there was one; kept in the trace."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decision:
     """What a policy concluded. `selected` is the index, over all outcomes the flow received so far, of the answer to
     return; None = failed.

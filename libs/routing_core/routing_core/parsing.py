@@ -53,13 +53,13 @@ _CLASSES = ("5xx", "timeout", "connect", "cut", "invalid", "credentials")
 _AGGREGATIONS = {"voting": "voting", "first_valid": "first_valid", "weighted": "weighted", "weighted_vote": "weighted"}
 _UNITS = ("request_id", "end_user_id", "key_id")
 _TRY = ("model", "timeout_ms", "provider_credential_id")
-_CONFIDENCE = ("min_logprob_mean", "json_valid", "json", "no_refusal", "self_score", "matches")
+_CONFIDENCE = ("min_logprob_mean", "json_valid", "json", "no_refusal", "self_score", "matches", "regex")
 _SLUG = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 _LONGEST_SLUG = 63
 
 
 def parse_policy(doc: object) -> Policy:
-    """The policy that `doc` describes. Raises InvalidConfig with the path of the first fault (`split[1].policy.model`)."""
+    """The policy that `doc` describes. Raises InvalidConfig with the path of a fault (`split[1].policy.model`)."""
     return _policy(Node(doc), 1)
 
 
@@ -183,7 +183,9 @@ def _member(node: Node) -> Member:
 
 
 def _refuse_nested(node: Node) -> None:
-    """Attempts and members are models, so that one request makes at most ten calls at a time; policies nest in splits and rules."""
+    """Attempts and members are models, so that one request makes at most ten calls at a time; policies nest in splits
+    and rules.
+    """
     for key in ("policy", "strategy", "ref"):
         if isinstance(node.value, Mapping) and key in node.value:
             raise node.child(key).error(
@@ -216,10 +218,12 @@ def _confidence(node: Node) -> Confidence:
     found = node.fields(_CONFIDENCE)
     if not found:
         raise node.error("says nothing", f"Set one of {', '.join(_CONFIDENCE)}.")
-    if "json" in found and "json_valid" in found:
-        raise found["json"].error("'json' and 'json_valid' are the same field", "Keep one.")
+    for alias, name in (("json", "json_valid"), ("regex", "matches")):
+        if alias in found and name in found:
+            raise found[alias].error(f"{alias!r} and {name!r} are the same field", "Keep one.")
     json_valid = found.get("json_valid") or found.get("json")
-    pattern = _pattern(found["matches"]) if "matches" in found else None
+    matches = found.get("matches") or found.get("regex")
+    pattern = _pattern(matches) if matches else None
     return Confidence(
         min_logprob_mean=found["min_logprob_mean"].number(-100, 0) if "min_logprob_mean" in found else None,
         json_valid=json_valid.flag() if json_valid else False,

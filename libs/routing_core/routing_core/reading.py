@@ -31,14 +31,15 @@ class Node:
         return Node(value, f"{self.path}.{key}" if self.path else key)
 
     def fields(self, known: Collection[str], required: Collection[str] = ()) -> dict[str, Node]:
-        """The fields of an object that are present. A key outside `known` is refused, with the nearest known one as the hint."""
+        """The fields of an object that are present. A key outside `known` is refused, with the nearest known one as the
+        hint.
+        """
         if not isinstance(self.value, Mapping):
             raise self.error(f"expected an object, found {describe(self.value)}")
         for key in self.value:
             if not isinstance(key, str) or key not in known:
-                raise self.child(str(key)[:_LONGEST_KEY]).error(
-                    f"unknown field {_shorten(repr(key))}", _nearest(key, known)
-                )
+                hint = _nearest(key, known) or f"Known here: {', '.join(known)}."
+                raise self.child(str(key)[:_LONGEST_KEY]).error(f"unknown field {_shorten(repr(key))}", hint)
         for key in required:
             if key not in self.value:
                 raise self.child(key).error(f"{key!r} is missing")
@@ -121,7 +122,5 @@ def _shorten(text: str) -> str:
 
 
 def _nearest(found: object, known: Collection[str]) -> str:
-    near = get_close_matches(found[:_LONGEST_KEY], known, 1) if isinstance(found, str) else []
-    if near:
-        return f"Did you mean {near[0]!r}?"
-    return f"Known here: {', '.join(known)}."
+    near = get_close_matches(found[:_LONGEST_KEY].lower(), known, 1) if isinstance(found, str) else []
+    return f"Did you mean {near[0]!r}?" if near else ""

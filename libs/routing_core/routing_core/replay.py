@@ -1,4 +1,4 @@
-"""Run a stored trace's policy again: on what it saw, with what came back then. An unchanged policy yields the same trace."""
+"""Run a stored trace's policy again, on what it saw and with what came back: unchanged, it leaves the same trace."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def replay(trace: Trace, policy: NamedPolicy, request: Request, world: World) ->
 
 
 def recorded_outcomes(trace: Trace) -> tuple[Outcome, ...]:
-    """The outcomes of the trace's attempts, as they ended. The text of answers is not kept, what policies read off it is."""
+    """The outcomes of the trace's attempts, as they ended. Of answers only what policies read off them is kept."""
     return tuple(_outcome(attempt) for attempt in trace.attempts)
 
 
@@ -54,7 +54,7 @@ def world_from(trace: Trace, offers: Mapping[str, tuple[Offer, ...]], policies: 
 
 
 def _as_told(trace: Trace, recorded: tuple[int, Outcome]) -> Outcome:
-    """An outcome as the policy was told it. The selected attempt was a success then, even where its stream broke later."""
+    """An outcome as the policy was told it: the selected one was a success then, though its stream may have broken."""
     number, outcome = recorded
     return replace(outcome, kind="ok") if number == trace.selected_attempt else outcome
 

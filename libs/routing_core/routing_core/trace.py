@@ -1,13 +1,14 @@
-"""The decision trace: what the router considered, what it saw, what it did and why. Its JSON shape is stored, and stays readable."""
+"""The decision trace: what was considered, seen, done and why. Its JSON shape is stored and stays readable."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from routing_core.flow import Decision, Excluded, Hop, Step
+from routing_core.records import record
 from routing_core.types import Answer, Outcome, OutcomeKind, Request, Target, Traits, Usage
 from routing_core.world import BreakerState, Budget, Health, World
 
@@ -16,7 +17,7 @@ Json = dict[str, Any]
 """A stored document, before it is read."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TraceCandidate:
     model: str
     """`model:provider`, as everywhere in a trace."""
@@ -24,7 +25,7 @@ class TraceCandidate:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TraceAnswer:
     """What the policy weighed of an answer: of its text only traits."""
 
@@ -35,7 +36,7 @@ class TraceAnswer:
     traits: Traits
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TraceAttempt:
     number: int
     model: str
@@ -53,7 +54,7 @@ class TraceAttempt:
     answer: TraceAnswer | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SawHealth:
     state: BreakerState
     p50_ms: float | None
@@ -64,14 +65,14 @@ class SawHealth:
     credential_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SawBudget:
     budget_id: str
     cap_usd: float
     spent_usd: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Saw:
     """The state that the policy saw. `health` holds the targets it looked at and knew something of, by `model:provider`
     (with `#credential_id` for further credentials of the same).
@@ -84,7 +85,7 @@ class Saw:
     draw: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Measured:
     """What the whole request cost and took: all attempts, from its arrival to the end of the answer."""
 
@@ -93,7 +94,7 @@ class Measured:
     ttft_ms: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Trace:
     request_id: str
     policy_type: str
@@ -128,6 +129,7 @@ def build(
     starts = offsets(steps, outcomes) if started_ms is None else started_ms
     first = steps[0] if steps else None
     chosen = decision.selected
+    attempts = _attempts(decision, steps, sent, outcomes, starts)
     return Trace(
         request.request_id,
         decision.policy_type,
@@ -136,12 +138,12 @@ def build(
         decision.path,
         tuple([TraceCandidate(c.target.name, c.rank, c.reason) for c in (first or decision).candidates]),
         (first or decision).excluded,
-        _attempts(decision, steps, sent, outcomes, starts),
-        None if chosen is None else outcomes[chosen].target.name,
+        attempts,
+        None if chosen is None else attempts[chosen].model,
         decision.reason,
         None if chosen is None else chosen + 1,
         _saw(request, world, looked, _draw(decision, first)),
-        _measured(outcomes, starts, chosen),
+        _measured(outcomes, attempts, chosen),
     )
 
 
@@ -180,28 +182,29 @@ def _attempts(
     outcomes: Sequence[Outcome],
     starts: Sequence[float],
 ) -> tuple[TraceAttempt, ...]:
-    made = [attempt for step in steps for attempt in step.attempts]
+    made = steps[0].attempts if len(steps) == 1 else [attempt for step in steps for attempt in step.attempts]
     traits = decision.traits
-    return tuple(
-        [
+    found: list[TraceAttempt] = []
+    for index, outcome in enumerate(outcomes):
+        target, first = outcome.target, outcome.ttft_ms
+        found.append(
             TraceAttempt(
                 index + 1,
-                outcome.target.name,
-                outcome.target.credential_id,
+                target.name,
+                target.credential_id,
                 outcome.kind,
                 outcome.status,
                 outcome.error_code,
                 round(outcome.latency_ms, 3),
-                None if outcome.ttft_ms is None else round(outcome.ttft_ms, 3),
+                None if first is None else round(first, 3),
                 outcome.usage,
                 outcome.cost_nano / 1e9,
                 round(starts[index], 3),
                 made[index].reason,
                 _answer(sent[index].answer, traits[index]) if index in traits else None,
             )
-            for index, outcome in enumerate(outcomes)
-        ]
-    )
+        )
+    return tuple(found)
 
 
 def _answer(answer: Answer | None, traits: Traits) -> TraceAnswer | None:
@@ -228,16 +231,20 @@ def _draw(decision: Decision, first: Step | None) -> float | None:
     """The chance that decided last: of the ranking, or of the innermost split."""
     if first is not None and first.draw is not None:
         return first.draw
-    return next((hop.draw for hop in reversed(decision.path) if hop.draw is not None), None)
+    return next((hop.draw for hop in reversed(decision.path) if hop.draw is not None), None) if decision.path else None
 
 
-def _measured(outcomes: Sequence[Outcome], starts: Sequence[float], chosen: int | None) -> Measured:
-    cost = sum([outcome.cost_nano for outcome in outcomes]) / 1e9
-    ends = [start + outcome.latency_ms for start, outcome in zip(starts, outcomes, strict=True)]
+def _measured(outcomes: Sequence[Outcome], attempts: Sequence[TraceAttempt], chosen: int | None) -> Measured:
+    """From the rounded times of the attempts, so that a replay of the trace comes to the same."""
+    cost, end = 0, 0.0
+    for outcome, attempt in zip(outcomes, attempts, strict=True):
+        cost += outcome.cost_nano
+        end = max(end, attempt.started_ms + attempt.latency_ms)
     if chosen is None:
-        return Measured(cost, round(max(ends, default=0.0), 3), None)
-    first = outcomes[chosen].ttft_ms
-    return Measured(cost, round(ends[chosen], 3), None if first is None else round(starts[chosen] + first, 3))
+        return Measured(cost / 1e9, round(end, 3), None)
+    picked = attempts[chosen]
+    first = None if picked.ttft_ms is None else round(picked.started_ms + picked.ttft_ms, 3)
+    return Measured(cost / 1e9, round(picked.started_ms + picked.latency_ms, 3), first)
 
 
 def _trace(doc: Json) -> Trace:

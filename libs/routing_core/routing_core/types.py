@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from routing_core.records import record
 
 Endpoint = Literal["chat", "embeddings"]
 Capability = Literal["tools", "vision", "json_schema", "logprobs", "reasoning", "embeddings"]
 OutcomeKind = Literal["ok", "status", "timeout", "connect", "invalid", "cut", "cancelled"]
 """How an attempt ended: `ok` = a usable answer (or its first content); `status` = the provider answered 4xx/5xx;
-`timeout` = one of its deadlines passed; `connect` = DNS, TCP or TLS failed, no byte was sent; `invalid` = an answer that is not one (HTML, broken JSON);
-`cut` = the connection ended after the request was sent; `cancelled` = we or the caller gave it up."""
+`timeout` = one of its deadlines passed; `connect` = DNS, TCP or TLS failed, no byte was sent; `invalid` = an answer that
+is not one (HTML, broken JSON); `cut` = the connection ended after the request was sent; `cancelled` = we or the caller
+gave it up.
+"""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Target:
     """One way to reach a model: the model's name at a provider, paid with one credential. Printed as `model:provider`."""
 
@@ -27,9 +31,11 @@ class Target:
         return f"{self.model}:{self.provider}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Usage:
-    """Tokens of one call. `input` includes cached and cache-writing tokens, `output` includes reasoning tokens (OpenAI's convention)."""
+    """Tokens of one call. `input` includes cached and cache-writing tokens, `output` includes reasoning tokens
+    (OpenAI's convention).
+    """
 
     input: int = 0
     output: int = 0
@@ -39,7 +45,7 @@ class Usage:
     estimated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """What a policy may know of a call. Built at the edge once; never holds prompts, only features of them."""
 
@@ -58,12 +64,16 @@ class Request:
     """Arrival, milliseconds since the epoch (UTC). The only clock that a policy sees."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Traits:
-    """What a policy read off an answer's text. Traces keep it, so that a replay can weigh an answer whose text is not kept."""
+    """What a policy read off an answer's text. Traces keep it, so that a replay can weigh an answer whose text is not
+    kept.
+    """
 
     digest: str
-    """Of the normalised text, keyed by the request: equal digests are the same answer. Empty where the policy did not compare."""
+    """Of the normalised text, keyed by the request: equal digests are the same answer. Empty where the policy did not
+    compare.
+    """
     json: bool | None = None
     """Whether the text is one JSON value; None where no rule asked, as below."""
     refusal: bool | None = None
@@ -72,9 +82,11 @@ class Traits:
     matches: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
-    """The parts of a complete answer that policies weigh: present on an `ok` outcome only when the step asked `until="body"`."""
+    """The parts of a complete answer that policies weigh: present on an `ok` outcome only when the step asked
+    `until="body"`.
+    """
 
     text: str = ""
     finish_reason: str | None = None
@@ -86,7 +98,7 @@ class Answer:
     """Set in a replay only, in place of the text."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outcome:
     """How one attempt went. A provider's failure is a value, never an exception.
 

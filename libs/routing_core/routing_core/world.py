@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
+from routing_core.records import record
 from routing_core.types import Capability, Target
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ BreakerState = Literal["closed", "open", "probe"]
 """`closed`: healthy; `open`: ejected, do not use; `probe`: half-open, and this request may be its probe."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Offer:
     """A model that this project can reach through one credential, with the facts that policies filter and rank by."""
 
@@ -30,7 +31,7 @@ class Offer:
     capabilities: frozenset[Capability] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Health:
     """What recent traffic says of a target. Latencies are EWMAs or quantiles over the window; None = not measured yet."""
 
@@ -42,7 +43,7 @@ class Health:
     inflight: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Budget:
     """One spend cap that applies to the request, as enforcement sees it. Amounts in nano-USD."""
 
@@ -52,9 +53,11 @@ class Budget:
     """Settled plus reserved."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class World:
-    """An immutable view. `offers` maps a model name to its offers in order of preference; `health` may lack targets never called."""
+    """An immutable view. `offers` maps a model name to its offers in order of preference; `health` may lack targets
+    never called.
+    """
 
     offers: Mapping[str, tuple[Offer, ...]]
     health: Mapping[Target, Health] = field(default_factory=dict)

@@ -10,8 +10,8 @@ from routing_core.world import World
 
 
 def ab_test(policy: AbTest, request: Request, world: World, place: Place) -> Choice:
-    """The arm that the unit's draw falls on. The draw is a hash of the unit and the test's salt (its name and depth where
-    none is set), so it is the same in every proxy and in replay, and independent between tests.
+    """The arm that the unit's draw falls on. The draw is a hash of the unit and the test's salt (its name and depth
+    where none is set), so it is the same in every proxy and in replay, and independent between tests.
 
     A request that lacks the unit (no end user, no such tag) is split by its own id. `propensity` is the arm's share.
     """

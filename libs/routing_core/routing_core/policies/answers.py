@@ -65,8 +65,8 @@ def doubt(rule: Confidence | None, answer: Answer, traits: Traits) -> str:
 def normalised(text: str) -> str:
     """The form in which answers are compared.
 
-    JSON objects and lists: with sorted keys and no spaces. Other text: Unicode NFKC, case folded, runs of white space as
-    one blank, and without quotes, full stops and the like around it.
+    JSON objects and lists: with sorted keys and no spaces. Other text: Unicode NFKC, case folded, runs of white space
+    as one blank, and without quotes, full stops and the like around it.
     """
     stripped = text.strip()
     if stripped[:1] in ("{", "["):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from routing_core.flow import Attempt, Decision, Flow, Step
 from routing_core.policies.answers import doubt, read
 from routing_core.policies.chain import failed, fault, following, nothing
-from routing_core.policies.lineup import Lineup, Wish, line_up, place_name
+from routing_core.policies.lineup import Lineup, line_up
 from routing_core.shapes import Cascade, Confidence
 from routing_core.types import Outcome, Request, Traits
 from routing_core.world import World
@@ -14,15 +14,11 @@ from routing_core.world import World
 def cascade(policy: Cascade, request: Request, world: World) -> Flow:
     """A failure goes on as in a fallback; a success that misses its `confidence` rule goes on to the next model.
 
-    The last answer stands even where it misses its rule; where all models behind an answer fail, that answer stands: a caller
-    is better served with a doubted answer than with none. An attempt with a rule is read whole before the decision, one
-    without a rule may stream at once.
+    The last answer stands even where it misses its rule; where all models behind an answer fail, that answer stands: a
+    caller is better served with a doubted answer than with none. An attempt with a rule is read whole before the
+    decision, one without a rule may stream at once.
     """
-    wishes = [
-        Wish(item.model, item.credential_id, item.timeout_ms, place_name(index), "escalation" if index else "primary")
-        for index, item in enumerate(policy.attempts)
-    ]
-    lineup = line_up(wishes, world)
+    lineup = line_up(policy.attempts, world, "escalation")
     rules = [item.confidence for item in policy.attempts]
     return _climb(lineup, rules, policy.retry_on)
 

@@ -14,8 +14,8 @@ _OF_CREDENTIAL = frozenset({401, 402, 403})
 def walk(lineup: Lineup, retry_on: frozenset[str], policy_type: str, at_once: str, draw: float | None = None) -> Flow:
     """Attempts in order; `at_once` is the selection reason where the first one succeeds.
 
-    Within a place (the offers of one model), a fault of the credential or of the connection moves to the next offer, and a fault in
-    `retry_on` to the next provider; from place to place, only a fault in `retry_on` moves on.
+    Within a place (the offers of one model), a fault of the credential or of the connection moves to the next offer,
+    and a fault in `retry_on` to the next provider; from place to place, only a fault in `retry_on` moves on.
     """
     links = lineup.links
     if not links:
@@ -68,7 +68,9 @@ def following(links: Sequence[Link], current: int, outcome: Outcome, retry_on: f
 
 
 def of_credential(outcome: Outcome) -> bool:
-    """Whether another credential of the same model may do better: it is refused, out of quota or money, or out of reach."""
+    """Whether another credential of the same model may do better: it is refused, out of quota or money, or out of
+    reach.
+    """
     if outcome.kind == "status":
         return outcome.status == 429 or outcome.status in _OF_CREDENTIAL
     return outcome.kind == "connect"
@@ -77,8 +79,8 @@ def of_credential(outcome: Outcome) -> bool:
 def retries(retry_on: frozenset[str], outcome: Outcome) -> bool:
     """Whether `retry_on` covers the fault.
 
-    `5xx` also covers an answer that is none (`invalid`) and one cut short (`cut`); `credentials` covers 401, 402 and 403, `timeout` also
-    a provider's own 408. A cancelled attempt is never retried.
+    `5xx` also covers an answer that is none (`invalid`) and one cut short (`cut`); `credentials` covers 401, 402 and 403,
+    `timeout` also a provider's own 408. A cancelled attempt is never retried.
     """
     kind = outcome.kind
     if kind == "status":

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from routing_core.records import record
 from routing_core.shapes import Policy
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
-    """The way to go on. `chose` and `reason` become the hop of the trace, `name` and `version` the place that was reached."""
+    """The way to go on. `chose` and `reason` become the hop of the trace, `name` and `version` the place that was
+    reached.
+    """
 
     policy: Policy | None
     """None: there is no way, and `reason` tells why."""
@@ -21,7 +22,7 @@ class Choice:
     propensity: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Where in the nest of policies a policy stands: the name and version it goes by, and how deep."""
 

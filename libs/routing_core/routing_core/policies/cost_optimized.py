@@ -19,10 +19,11 @@ _ORDINALS = ("cheapest", "second cheapest", "third cheapest", "fourth cheapest",
 
 
 def cost_optimized(policy: CostOptimized, request: Request, world: World) -> Flow:
-    """Rank by the estimated cost of this call: its input tokens, and `max_tokens` or the policy's `expected_output_tokens` of output.
+    """Rank by the estimated cost of this call: its input tokens, and `max_tokens` or the policy's
+    `expected_output_tokens` of output.
 
-    Left out, each with its reason: what is denied, below `min_tier`, unable to do the call, without a known price, or has an open
-    circuit. Equal costs keep the order of the allowlist. Up to ten targets are tried.
+    Left out, each with its reason: what is denied, below `min_tier`, unable to do the call, without a known price, or
+    has an open circuit. Equal costs keep the order of the allowlist. Up to ten targets are tried.
     """
     lineup = _lineup(policy, request, world)
     shut = any(excluded.reason == OPEN for excluded in lineup.excluded)

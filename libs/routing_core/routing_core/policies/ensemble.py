@@ -16,9 +16,9 @@ from routing_core.world import World
 def ensemble(policy: Ensemble, request: Request, world: World) -> Flow:
     """Each member asks its model's first offer with a closed circuit; members without one are left out.
 
-    `voting` and `weighted` wait for all (or the timeout), group the answers by `answers.normalised` text and take the group
-    with the most members or weight; a tie goes to the group with the earliest member. `first_valid` takes the first answer
-    that shows what `valid` asks, and gives up the others. An answer that is not valid has no vote.
+    `voting` and `weighted` wait for all (or the timeout), group the answers by `answers.normalised` text and take the
+    group with the most members or weight; a tie goes to the group with the earliest member. `first_valid` takes the
+    first answer that shows what `valid` asks, and gives up the others. An answer that is not valid has no vote.
     """
     lineup, members = _assemble(policy, world)
     return _ask(policy, request, lineup, members)
@@ -107,7 +107,7 @@ def _vote(
 
 
 def _last_resort(outcomes: Sequence[Outcome], traits: dict[int, Traits], prelude: str, story: str) -> Decision:
-    """Nothing valid: an answer that is not stands all the same, for a caller is better served with it than with none."""
+    """Nothing valid: an answer that is not stands all the same; a caller is better served with it than with none."""
     chosen = next((index for index, outcome in enumerate(outcomes) if outcome.ok), None)
     if chosen is None:
         return Decision(None, f"{prelude}no member answered{story}", "ensemble", code="attempts_failed")

@@ -8,7 +8,9 @@ from routing_core.world import Offer
 
 
 def unfit(offer: Offer, request: Request) -> str:
-    """Why the offer cannot do the call, in words for the trace; empty where it can. Facts that are not known do not exclude."""
+    """Why the offer cannot do the call, in words for the trace; empty where it can. Facts that are not known do not
+    exclude.
+    """
     embeds = "embeddings" in offer.capabilities
     if embeds != (request.endpoint == "embeddings"):
         return "an embeddings model" if embeds else "not an embeddings model"
@@ -24,7 +26,9 @@ def unfit(offer: Offer, request: Request) -> str:
 
 
 def estimate(offer: Offer, price: Price, request: Request, expected_output_tokens: int) -> int:
-    """Nano-USD that the call is likely to cost: its input, and `max_tokens` of output or, without that, `expected_output_tokens`."""
+    """Nano-USD that the call is likely to cost: its input, and `max_tokens` of output or, without that,
+    `expected_output_tokens`.
+    """
     if request.endpoint == "embeddings":
         return cost(price, Usage(request.input_tokens))
     output = request.max_tokens or expected_output_tokens

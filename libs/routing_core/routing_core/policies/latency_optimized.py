@@ -1,4 +1,4 @@
-"""The target that answers fastest now, by power of two choices over recent latencies; the next fastest where it fails."""
+"""The target that answers fastest now, by power of two choices over recent latencies; then the next fastest."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _LABELS = ("fastest", "next fastest", "third", "fourth", "fifth")
 def latency_optimized(policy: LatencyOptimized, request: Request, world: World) -> Flow:
     """Each offer of each model is a candidate; those with an open circuit or unable to do the call are left out.
 
-    Two are drawn and the faster leads, except in a share `explore` of the requests, which measures cold targets. The draws
-    are hashes of the request's id, so that a replay ranks as live traffic did. Up to ten targets are tried.
+    Two are drawn and the faster leads, except in a share `explore` of the requests, which measures cold targets. The
+    draws are hashes of the request's id, so that a replay ranks as live traffic did. Up to ten targets are tried.
     """
     candidates, shut, left_out = _sorted_out(policy, request, world)
     if not candidates:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from routing_core.flow import Candidate, Excluded
+from routing_core.records import record
+from routing_core.shapes import Try
 from routing_core.types import Target
 from routing_core.world import World
 
@@ -15,7 +16,7 @@ OPEN = "circuit open"
 _PLACES = ("primary", "secondary", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Link:
     """A target in the chain. Links of one `place` are offers of the same attempt: its key pool."""
 
@@ -27,7 +28,7 @@ class Link:
     timeout_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lineup:
     """The chain, what was left out of it, and what is to be said before the first attempt ("primary circuit open")."""
 
@@ -40,49 +41,42 @@ class Lineup:
         return tuple([Candidate(link.target, rank, link.reason) for rank, link in enumerate(self.links, 1)])
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A model that a policy wants at one place, before it is resolved."""
-
-    model: str
-    credential_id: str | None
-    timeout_ms: int | None
-    label: str
-    reason: str
-
-
 def place_name(index: int) -> str:
     """`primary`, `secondary`, `third`, ..."""
     return _PLACES[index] if index < len(_PLACES) else f"attempt {index + 1}"
 
 
-def line_up(wishes: Sequence[Wish], world: World) -> Lineup:
-    """The open-circuit targets leave, and each wish keeps at most `POOL` offers. Where every circuit is open, the least bad stays."""
+def line_up(tries: Sequence[Try], world: World, later: str) -> Lineup:
+    """The offers of each try, at most `POOL`; `later` is the reason of all but the first. Those with an open circuit
+    leave; where every circuit is open, the least bad stays.
+    """
     links: list[Link] = []
     missing: list[Excluded] = []
     shut: list[Link] = []
-    for place, wish in enumerate(wishes):
-        offers = world.resolve(wish.model, wish.credential_id)
+    for place, item in enumerate(tries):
+        offers = world.resolve(item.model, item.credential_id)
         if not offers:
-            missing.append(Excluded(wish.model, unknown(wish.credential_id)))
+            missing.append(Excluded(item.model, unknown(item.credential_id)))
         pool: list[Link] = []
         for offer in offers:
-            target = offer.target
-            if len(pool) == POOL:
-                break
-            if world.health_of(target).state == "open":
-                shut.append(Link(target, place, wish.label, wish.reason, wish.timeout_ms))
+            link = Link(offer.target, place, place_name(place), later if place else "primary", item.timeout_ms)
+            if world.health_of(offer.target).state == "open":
+                shut.append(link)
             else:
-                pool.append(in_pool(Link(target, place, wish.label, wish.reason, wish.timeout_ms), pool))
+                pool.append(in_pool(link, pool) if pool else link)
+                if len(pool) == POOL:
+                    break
         links += pool
-    return settle(links, shut, missing, world, _prelude(wishes, links[0].place, shut) if links else "")
+    return settle(links, shut, missing, world, _prelude(links[0].place, shut) if links and links[0].place else "")
 
 
 def settle(
     links: Sequence[Link], shut: Sequence[Link], left_out: Sequence[Excluded], world: World, prelude: str = ""
 ) -> Lineup:
     """The lineup of `links`; where there are none, of the least bad of `shut`: better than to fail without trying."""
-    if links or not shut:
+    if not shut:
+        return Lineup(tuple(links), tuple(left_out), prelude)
+    if links:
         return Lineup(tuple(links), (*left_out, *[Excluded(link.target.name, OPEN) for link in shut]), prelude)
     chosen = least_bad([link.target for link in shut], world)
     link = next(link for link in shut if link.target == chosen)
@@ -119,9 +113,7 @@ def unknown(credential_id: str | None) -> str:
     return f"credential {credential_id} does not offer it" if credential_id else "no credential offers it"
 
 
-def _prelude(wishes: Sequence[Wish], first: int, shut: Sequence[Link]) -> str:
+def _prelude(first: int, shut: Sequence[Link]) -> str:
     """The places before the first usable one, and what became of them."""
-    if not first:
-        return ""
     closed = {link.place for link in shut}
-    return ", ".join([f"{wishes[place].label} {OPEN if place in closed else 'not offered'}" for place in range(first)])
+    return ", ".join([f"{place_name(place)} {OPEN if place in closed else 'not offered'}" for place in range(first)])
