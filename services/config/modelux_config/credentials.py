@@ -4,7 +4,7 @@ entered for.
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from modelux.config.v1 import admin_pb2 as pb
@@ -13,9 +13,11 @@ from modelux_config.pages import page
 from modelux_config.problems import FieldError, conflict, invalid, not_found
 from modelux_config.projects import find as find_project
 from modelux_config.records import fill
-from modelux_config.scope import Change, Scope, Vendor
+from modelux_config.scope import Change, Scope
+from modelux_config.vendors import find as find_vendor
 from modelux_contracts.hosts import host_of
 from modelux_contracts.ids import new_id
+from modelux_providers.vendors import Vendor
 from modelux_store.secrets import seal
 
 
@@ -63,14 +65,14 @@ async def create_credential(scope: Scope, request: pb.CreateCredentialRequest) -
 
 async def create(scope: Scope, draft: Draft) -> pb.CredentialRecord:
     """A new credential with its secret sealed for its host."""
-    vendor = _vendor(scope, draft.provider)
+    vendor = find_vendor(scope, draft.provider)
     if not (draft.base_url or vendor.base_url):
         raise invalid(
             FieldError(
                 "baseUrl", f"is needed for the provider {draft.provider!r}", "Give the address of your installation."
             )
         )
-    if vendor.needs_secret and not draft.secret:
+    if vendor.needs_key and not draft.secret:
         raise invalid(
             FieldError("secret", f"is needed for the provider {draft.provider!r}", "Paste the provider's API key.")
         )
@@ -83,7 +85,7 @@ async def create(scope: Scope, draft: Draft) -> pb.CredentialRecord:
         name=checks.name(draft.name),
         provider=draft.provider,
         base_url=address.url,
-        models=checks.models(draft.models, "models"),
+        models=_models(vendor, draft.models),
         project_ids=await _projects(scope, draft.project_ids),
         allow_private=address.private,
         created_at_us=scope.now_us,
@@ -171,19 +173,18 @@ async def _changed(
         address = base_urls.parse(request.base_url, scope.ports.private_hosts)
         after.base_url, after.allow_private = address.url, address.private
     if request.HasField("models"):
-        after.models[:] = checks.models(request.models.values, "models")
+        after.models[:] = _models(find_vendor(scope, before.provider), request.models.values)
     if request.HasField("project_ids"):
         after.project_ids[:] = await _projects(scope, tuple(request.project_ids.values))
     return after
 
 
-def _vendor(scope: Scope, provider: str) -> Vendor:
-    vendor = scope.ports.vendors.get(provider)
-    if vendor is None:
-        near = difflib.get_close_matches(provider.lower(), scope.ports.vendors, 1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(sorted(scope.ports.vendors))}."
-        raise invalid(FieldError("provider", f"{provider[:40]!r} is not a provider", hint), code="unknown_provider")
-    return vendor
+def _models(vendor: Vendor, names: Iterable[str]) -> list[str]:
+    found = checks.models(names, "models")
+    if vendor.own_models and not found:
+        hint = "List the models (deployments) that your installation serves."
+        raise invalid(FieldError("models", f"must be listed for the provider {vendor.name!r}", hint))
+    return found
 
 
 async def _projects(scope: Scope, project_ids: tuple[str, ...]) -> list[str]:

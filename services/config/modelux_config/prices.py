@@ -8,6 +8,7 @@ from modelux_config.pages import page
 from modelux_config.problems import FieldError, conflict, invalid, not_found
 from modelux_config.records import fill
 from modelux_config.scope import Change, Scope
+from modelux_config.vendors import find as find_vendor
 from modelux_contracts.ids import new_id
 
 MAX_NANO = 10**15
@@ -24,7 +25,7 @@ async def create_price(scope: Scope, request: pb.CreatePriceRequest) -> pb.Creat
     (model,) = checks.models([request.model], "model")
     record = pb.PriceRecord(
         id=new_id("price_", scope.now_us // 1000),
-        provider=checks.name(request.provider, "provider"),
+        provider=find_vendor(scope, request.provider).name,
         model=model,
         input=_nano(request.input, "inputUsdPerMillion"),
         output=_nano(request.output, "outputUsdPerMillion"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 PROBLEM_KEY = "modelux-problem-bin"
 """Trailing metadata that holds a serialised `ProblemDetail`."""
+START_S = 2.0
+"""How long a call waits for a service that is starting."""
 Context = grpc.aio.ServicerContext[Message, Message]
 Method = Callable[[Message, Context], Coroutine[object, object, Message]]
 
@@ -48,6 +51,8 @@ class Edge:
     ports: Ports
     feed: Feed
     bootstrap_token: str
+    started: asyncio.Event
+    """Set once the schema is there. Calls that come earlier wait for it."""
 
     def register(self, server: grpc.aio.Server) -> None:
         admin = {name: self._admin(operation) for name, operation in OPERATIONS.items()}
@@ -67,10 +72,11 @@ class Edge:
     def _admin(self, operation: Operation) -> grpc.RpcMethodHandler[Message, Message]:
         async def call(request: Message, context: Context) -> Message:
             try:
+                await asyncio.wait_for(self.started.wait(), START_S)
                 answer = await perform(self.database, self.ports, operation, request)
             except ProblemError as error:
                 return await _refuse(context, error.problem)
-            except Unavailable as error:
+            except (Unavailable, TimeoutError) as error:
                 return await _unavailable(context, error)
             if operation.writes:
                 self.feed.poke()
@@ -83,6 +89,7 @@ class Edge:
         if not self._may_bootstrap(request.token, context.peer()):
             hint = "Set MODELUX_CONFIG_BOOTSTRAP_TOKEN on both sides, or call over a Unix socket."
             return await _refuse(context, denied("The bootstrap token is missing or wrong.", hint).problem)
+        await self.started.wait()
         try:
             answer = await bootstrap(self.database, self.ports, request)
         except ProblemError as error:
@@ -127,8 +134,8 @@ async def _refuse(context: Context, problem: Problem) -> Message:
     raise AssertionError("abort raises")
 
 
-async def _unavailable(context: Context, error: Unavailable) -> Message:
-    log.warning("the database is not available: %s", error)
+async def _unavailable(context: Context, error: Exception) -> Message:
+    log.warning("the database is not available: %s", error or "not reached yet")
     hint = "Try again in a few seconds."
     return await _refuse(
         context, Problem(503, "database_unavailable", "Not available", "The database cannot be reached.", hint)

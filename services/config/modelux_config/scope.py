@@ -20,17 +20,9 @@ from modelux_config.statements import sql
 from modelux_contracts import codec
 from modelux_contracts.ids import new_id
 from modelux_contracts.topics import CONFIG_CHANGED
+from modelux_providers.vendors import Vendor
 from modelux_store import outbox
 from modelux_store.database import Transaction
-
-
-@dataclass(frozen=True, slots=True)
-class Vendor:
-    """What the service must know of a provider."""
-
-    base_url: str
-    """"" where every installation has its own."""
-    needs_secret: bool = True
 
 
 @dataclass(frozen=True, slots=True)

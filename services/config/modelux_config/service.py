@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from modelux_config.cursors import cursors
 from modelux_config.feed import Feed
 from modelux_config.rpc import Edge
-from modelux_config.scope import Ports, Vendor
+from modelux_config.scope import Ports
+from modelux_providers.vendors import VENDORS
 from modelux_runtime.platform import Platform
 from modelux_runtime.rpc import serving
 from modelux_runtime.service import Service, Tasks
@@ -38,25 +40,31 @@ class ConfigSettings:
 
 @asynccontextmanager
 async def serve(settings: ConfigSettings, platform: Platform) -> AsyncIterator[Tasks]:
-    """Serves gRPC as soon as the schema is there; leaving drains calls under way."""
+    """Serves gRPC at once; calls wait for the schema. Leaving drains calls under way."""
     ports = Ports(
         now_ms=platform.now_ms,
         encryption_key=platform.encryption_key,
         cursors=cursors(platform.encryption_key),
-        vendors=vendors(),
+        vendors=VENDORS,
         private_hosts=frozenset(name.strip().lower() for name in settings.private_hosts.split(",") if name.strip()),
     )
-    database = platform.database
-    await _migrate(database)
-    feed = Feed(database)
-    edge = Edge(database, ports, feed, settings.bootstrap_token)
-    async with serving(settings.listen or platform.settings.config_url, edge.register):
-        yield [feed.run(), relay(database, platform.bus)]
+    feed, started = Feed(platform.database), asyncio.Event()
+    platform.readiness["config"] = lambda: None if started.is_set() else "the schema is not there yet"
+    edge = Edge(platform.database, ports, feed, settings.bootstrap_token, started)
+    target = settings.listen or platform.settings.config_url
+    async with serving(target, edge.register):
+        if target.startswith("unix:"):
+            # Whoever may open the socket may bootstrap: nobody but our own account.
+            Path(target.removeprefix("unix:")).chmod(0o600)
+        yield [_run(platform, feed, started)]
 
 
-def vendors() -> Mapping[str, Vendor]:
-    """What the provider table says of each vendor's address and key."""
-    raise NotImplementedError
+async def _run(platform: Platform, feed: Feed, started: asyncio.Event) -> None:
+    await _migrate(platform.database)
+    started.set()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(feed.run())
+        group.create_task(relay(platform.database, platform.bus))
 
 
 async def _migrate(database: Database) -> None:

@@ -16,18 +16,12 @@ from modelux.config.v1 import admin_pb2 as pb
 from modelux.config.v1.snapshot_pb2 import WatchSnapshotRequest, WatchSnapshotResponse
 from modelux_config.operations import OPERATIONS
 from modelux_config.rpc import PROBLEM_KEY, Edge
-from modelux_config.scope import Ports, Vendor
+from modelux_config.scope import Ports
 from modelux_contracts.ids import new_key
 from modelux_runtime.auth import key_hash
 from modelux_store.database import Database
 
 KEY = bytes(range(32))
-VENDORS = {
-    "openai": Vendor("https://api.openai.com/v1"),
-    "anthropic": Vendor("https://api.anthropic.com"),
-    "azure": Vendor(""),
-    "ollama": Vendor("", needs_secret=False),
-}
 SINGLE = {"strategy": "single", "model": "gpt-4o-mini"}
 NUMBERS = count(1)
 

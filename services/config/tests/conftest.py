@@ -12,13 +12,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from config_harness import KEY, NUMBERS, VENDORS, Installation, Tenant
+from config_harness import KEY, NUMBERS, Installation, Tenant
 
 from modelux_config.cursors import cursors
 from modelux_config.feed import Feed
 from modelux_config.rpc import Edge
 from modelux_config.scope import Ports
 from modelux_embedded.postgres import EmbeddedPostgres, temporary_postgres
+from modelux_providers.vendors import VENDORS
 from modelux_runtime.rpc import channel, serving
 from modelux_store.database import Database
 from modelux_store.migrate import migrate_postgres
@@ -48,8 +49,9 @@ async def installation(database: Database, tmp_path: Path) -> AsyncIterator[Inst
         return clock[0]
 
     ports = Ports(now_ms, KEY, cursors(KEY), VENDORS, {"models.lan"})
-    feed = Feed(database)
-    edge = Edge(database, ports, feed, "")
+    feed, started = Feed(database), asyncio.Event()
+    started.set()
+    edge = Edge(database, ports, feed, "", started)
     target = f"unix:{tmp_path}/config.sock"
     async with asyncio.TaskGroup() as group:
         running = group.create_task(feed.run())

@@ -113,7 +113,9 @@ async def test_other_changes_keep_the_secret(acme: Tenant, installation: Install
 
 
 async def test_a_secretless_credential_that_moves_holds_none(acme: Tenant, installation: Installation) -> None:
-    record = await create(acme, provider="ollama", secret="", base_url="http://models.lan:11434/v1")
+    record = await create(
+        acme, provider="ollama", secret="", base_url="http://models.lan:11434/v1", models=["llama3:8b"]
+    )
     assert record.allow_private
     after = (await acme("UpdateCredential", id=record.id, base_url="https://models.example.com/v1")).credential
     assert not after.allow_private
@@ -130,6 +132,9 @@ async def test_a_secretless_credential_that_moves_holds_none(acme: Tenant, insta
         pytest.param({"secret": "sk-abcdef\r\nx-evil: 1"}, "secret", "invalid_request", id="secret with a line end"),
         pytest.param({"provider": "azure"}, "baseUrl", "invalid_request", id="no address"),
         pytest.param({"base_url": "http://10.0.0.1"}, "baseUrl", "blocked_address", id="private address"),
+        pytest.param(
+            {"provider": "azure", "base_url": "https://a.example.com"}, "models", "invalid_request", id="no models"
+        ),
         pytest.param({"models": ["a b"]}, "models[0]", "invalid_request", id="model"),
         pytest.param({"name": " "}, "name", "invalid_request", id="name"),
     ],

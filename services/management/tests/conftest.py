@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "config" / "tests"))
 
-from config_harness import KEY, NUMBERS, VENDORS, Installation
+from config_harness import KEY, NUMBERS, Installation
 from management_harness import Client, client_of
 
 from modelux_config.cursors import cursors
@@ -26,6 +26,7 @@ from modelux_embedded.postgres import EmbeddedPostgres, temporary_postgres
 from modelux_management.admin import Admin
 from modelux_management.app import build
 from modelux_management.edge import App
+from modelux_providers.vendors import VENDORS
 from modelux_runtime.rpc import channel, serving
 from modelux_store.analytics import Analytics
 from modelux_store.database import Database
@@ -62,8 +63,9 @@ async def installation(database: Database, tmp_path: Path) -> AsyncIterator[Inst
         clock[0] += 1
         return clock[0]
 
-    feed = Feed(database)
-    edge = Edge(database, Ports(now_ms, KEY, cursors(KEY), VENDORS), feed, "")
+    feed, started = Feed(database), asyncio.Event()
+    started.set()
+    edge = Edge(database, Ports(now_ms, KEY, cursors(KEY), VENDORS), feed, "", started)
     target = f"unix:{tmp_path}/config.sock"
     async with asyncio.TaskGroup() as group:
         running = group.create_task(feed.run())
