@@ -62,6 +62,20 @@ class Scanner:
             self._keep(rest)
         return [event for block in blocks if (event := _event(block)) is not None]
 
+    def whole(self, data: bytes) -> bool:
+        """True where `data` is exactly one canonical event and nothing is pending: it may be read without the
+        scanner.
+        """
+        return (
+            data[:6] == b"data: "
+            and data.find(b"\n") == len(data) - 2
+            and data[-1] == 10
+            and not self._parts
+            and self._started
+            and not self._after_cr
+            and b"\r" not in data
+        )
+
     def eof(self) -> Event | None:
         """What an ended stream left without a closing blank line, if it holds data. It may be half an event."""
         rest = b"".join(self._parts)

@@ -33,7 +33,7 @@ class Beginner:
         project = context.key.project
         target = attempt.target
         route = project.routes[target.credential_id]
-        offer = project.facts.get(target)
+        offer = project.offer_of(target)
         terms = Terms(
             self._deadlines,
             None if attempt.timeout_ms is None else attempt.timeout_ms / 1000,
@@ -58,7 +58,7 @@ class Beginner:
         else:
             call = EmbeddingsCall(context.exchange.body, target.model, route.vendor, request.request_id)
         made = ProviderCall(self._client, route, target, call, terms, until=until, number=number, reason=attempt.reason)
-        now_ms = self._clock.now_ms()
+        now_ms = self._clock.steady_ms()
         if not self._admitted(attempt, now_ms):
             made.refuse("circuit_open")
             return made
@@ -69,7 +69,7 @@ class Beginner:
 
     def may_go_on(self, step: Step) -> str | None:
         """Another attempt at a provider already tried needs a retry from its budget."""
-        now_ms = self._clock.now_ms()
+        now_ms = self._clock.steady_ms()
         for attempt in step.attempts:
             provider = attempt.target.provider
             if provider in self._tried and not self._registry.retry(provider, now_ms):
@@ -87,4 +87,4 @@ class Beginner:
         return len(run.steps[0].candidates) <= 1
 
     def _observe(self, outcome: Outcome) -> None:
-        self._registry.observe(outcome, self._clock.now_ms())
+        self._registry.observe(outcome, self._clock.steady_ms())

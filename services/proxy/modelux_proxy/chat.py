@@ -80,7 +80,7 @@ class Lane:
             self._whole(context, call, call.answer, relay)
         else:
             assert relay is not None
-            now_ms = self.clock.now_ms()
+            now_ms = self.clock.steady_ms()
             self.registry.observe_head(call.target, now_ms - (perf_counter_ns() - call.started_ns) // 1_000_000, now_ms)
             await self._stream(context, call, relay)
 

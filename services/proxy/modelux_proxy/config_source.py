@@ -7,7 +7,8 @@ import logging
 import os
 import random
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from zlib import crc32
@@ -30,7 +31,7 @@ _MAGIC = b"MLXS\x01\0\0\0"
 _REBUILD_S = 3600.0
 """Prices have dates: the same snapshot is read again this often."""
 
-Watch = Callable[[int], AsyncIterator[pb.WatchSnapshotResponse]]
+Watch = Callable[[int], AsyncGenerator[pb.WatchSnapshotResponse, None]]
 """Updates since a version, until the connection ends; first an empty one as soon as it stands."""
 
 
@@ -83,12 +84,13 @@ class ConfigSource:
         delay_s = 0.1
         while True:
             try:
-                async for update in watch(0 if self._resync else self._version):
-                    self._connected = True
-                    self._confirmed_ms = self._clock.now_ms()
-                    if not await self.apply(update):
-                        break
-                    delay_s = 0.1
+                async with aclosing(watch(0 if self._resync else self._version)) as updates:
+                    async for update in updates:
+                        self._connected = True
+                        self._confirmed_ms = self._clock.now_ms()
+                        if not await self.apply(update):
+                            break
+                        delay_s = 0.1
             except grpc.aio.AioRpcError as error:
                 log.warning("the config service does not answer: %s", error.code())
             finally:
@@ -158,7 +160,7 @@ def watch_over(channel: grpc.aio.Channel, proxy_id: str) -> Watch:
     """Updates from the config service at the other end of `channel`."""
     stub = SnapshotServiceStub(channel)
 
-    async def watch(since_version: int) -> AsyncIterator[pb.WatchSnapshotResponse]:
+    async def watch(since_version: int) -> AsyncGenerator[pb.WatchSnapshotResponse, None]:
         await channel.channel_ready()
         yield pb.WatchSnapshotResponse()
         call = stub.WatchSnapshot(pb.WatchSnapshotRequest(since_version=since_version, proxy_id=proxy_id))

@@ -103,6 +103,15 @@ class Emitter:
         self.fraction = self._journal.used_fraction()
         return len(frames)
 
+    async def flush(self, bus: Bus, within_s: float = 5.0) -> None:
+        """Ships what is left, if the bus takes it in time; what it does not take stays for the next start."""
+        try:
+            async with asyncio.timeout(within_s):
+                while await self.ship_some(bus):
+                    pass
+        except (BusUnavailable, TimeoutError) as error:
+            log.warning("events stay in the journal for the next start: %s", error or "the bus is slow")
+
     def close(self) -> None:
         self._inflight.close()
         self._journal.close()

@@ -79,6 +79,15 @@ class Connection(asyncio.Protocol):
             self._enter("head")
         elif self._state == "refused":
             return
+        self._feed(data)
+        if self._refusal is not None:
+            self._refuse(self._refusal)
+        elif self._state == "head":
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.head_bytes:
+                self._refuse(limits.HEAD_TOO_LARGE)
+
+    def _feed(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -90,12 +99,6 @@ class Connection(asyncio.Protocol):
             self._refuse(limits.BAD_REQUEST)
         except httptools.HttpParserError:
             self._refuse(self._refusal or limits.BAD_REQUEST)
-        if self._refusal is not None:
-            self._refuse(self._refusal)
-        elif self._state == "head":
-            self._head_bytes += len(data)
-            if self._head_bytes > self._limits.head_bytes:
-                self._refuse(limits.HEAD_TOO_LARGE)
 
     def eof_received(self) -> None:
         return None

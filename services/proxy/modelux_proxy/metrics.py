@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from time import perf_counter_ns
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -17,7 +17,7 @@ class Metrics:
     def __init__(self) -> None:
         self.by_outcome: dict[tuple[str, int], int] = {}
         self.refused: dict[str, int] = {}
-        self.gauges: dict[str, float] = {}
+        self.gauges: dict[str, Callable[[], float]] = {}
         self._buckets = [0] * (len(_BOUNDS_MS) + 1)
         self._sum_ms = 0.0
 
@@ -53,5 +53,5 @@ class Metrics:
             buckets=buckets,
             sum_value=self._sum_ms,
         )
-        for name, value in self.gauges.items():
-            yield GaugeMetricFamily(f"modelux_proxy_{name}", name.replace("_", " "), value=value)
+        for name, read in self.gauges.items():
+            yield GaugeMetricFamily(f"modelux_proxy_{name}", name.replace("_", " "), value=read())

@@ -154,7 +154,9 @@ class Proxy:
         if ignored:
             context.limit_lines += header("x-modelux-ignored-headers", ", ".join(ignored))
         project = key.project
-        world = World(project.offers, lane.registry.view(now_us // 1000), project.policies, (), tenants.price_version)
+        world = World(
+            project.offers, lane.registry.view(lane.clock.steady_ms()), project.policies, (), project.price_version
+        )
         await lane.serve(context, world)
 
     def reserve(self, context: Context) -> None:

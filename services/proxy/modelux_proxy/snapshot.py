@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from modelux.config.v1 import snapshot_pb2 as pb
 from modelux_contracts.hosts import host_of
 from modelux_providers.call import Route
+from modelux_providers.catalog import Catalog, CredentialFacts, Offers, PriceOverride
 from modelux_providers.client import Origin
-from modelux_providers.dialects.base import VendorFacts, auth_headers
+from modelux_providers.dialects.base import auth_headers
 from modelux_providers.dialects.table import DIALECTS
+from modelux_providers.vendors import VENDORS, Vendor
 from modelux_proxy.tenants import Key, Project, Tenants
 from modelux_store.secrets import SecretError, open_sealed
 from routing_core.config import NamedPolicy, Policy, parse_policy, validate
@@ -32,24 +34,12 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Vendor:
-    """What the catalogue says of a provider."""
-
-    facts: VendorFacts
-    base_url: str
-
-
-BuildOffers = Callable[[Sequence[pb.Credential], Sequence[pb.PriceOverride], int], Mapping[str, tuple[Offer, ...]]]
-
-
-@dataclass(frozen=True, slots=True)
 class Builder:
-    """Everything that a snapshot does not say by itself. `offers` prices credentials' models at a moment (epoch ms)."""
+    """Everything that a snapshot does not say by itself."""
 
     encryption_key: bytes = field(repr=False)
-    vendor: Callable[[str], Vendor | None]
-    offers: BuildOffers
-    price_version: str = ""
+    catalog: Catalog
+    vendors: Mapping[str, Vendor] = field(repr=False, default_factory=lambda: VENDORS)
     allow_private: bool = False
     policies: dict[bytes, Policy] = field(default_factory=dict, repr=False)
     """Parsed documents by their bytes: versions never change."""
@@ -60,24 +50,25 @@ class Builder:
         configs: dict[str, list[pb.RoutingConfig]] = defaultdict(list)
         for config in snapshot.routing_configs:
             configs[config.project_id].append(config)
-        shared: dict[tuple[str, ...], Mapping[str, tuple[Offer, ...]]] = {}
+        shared: dict[tuple[str, ...], Offers] = {}
         projects: dict[str, Project] = {}
         for project in snapshot.projects:
             usable = [c for c, _ in credentials.values() if _may_use(project, c)]
             names = (project.organization_id, *(c.id for c in usable))
             if names not in shared:
-                prices = [p for p in snapshot.prices if p.organization_id == project.organization_id]
-                shared[names] = self.offers(usable, prices, at_ms)
+                prices = [_override(p) for p in snapshot.prices if p.organization_id == project.organization_id]
+                known = [CredentialFacts(c.id, c.provider, tuple(c.models)) for c in usable]
+                shared[names] = self.catalog.offers(known, prices, at_ms)
             routes = {c.id: credentials[c.id][1] for c in usable}
             projects[project.id] = self._project(project, configs[project.id], shared[names], routes)
         keys = {bytes(key.hash): _key(key, projects) for key in snapshot.keys}
-        return Tenants(snapshot.version, keys, projects, self.price_version)
+        return Tenants(snapshot.version, keys, projects)
 
     def _project(
         self,
         project: pb.Project,
         configs: Sequence[pb.RoutingConfig],
-        offers: Mapping[str, tuple[Offer, ...]],
+        offers: Offers,
         routes: Mapping[str, Route],
     ) -> Project:
         named: dict[str, NamedPolicy] = {}
@@ -104,6 +95,7 @@ class Builder:
             routes,
             facts,
             project.id.encode(),
+            offers.price_version,
         )
 
     def _policy(self, slug: str, version: pb.RoutingConfigVersion) -> NamedPolicy:
@@ -134,7 +126,7 @@ class Builder:
         return found
 
     def _route(self, credential: pb.Credential) -> Route:
-        vendor = self.vendor(credential.provider)
+        vendor = self.vendors.get(credential.provider)
         if vendor is None:
             raise ValueError(f"unknown provider {credential.provider!r}")
         base_url = credential.base_url or vendor.base_url
@@ -170,6 +162,21 @@ def merge(base: pb.Snapshot, change: pb.Change) -> pb.Snapshot:
         parts |= {part.id: part for part in getattr(change, name)}
         getattr(merged, name).extend(parts.values())
     return merged
+
+
+def _override(price: pb.PriceOverride) -> PriceOverride:
+    if min(price.input, price.output, price.cache_read, price.cache_write) < 0:
+        raise Refused(f"price {price.id} is negative")
+    return PriceOverride(
+        price.id,
+        price.provider,
+        price.model,
+        price.input,
+        price.output,
+        price.cache_read if price.HasField("cache_read") else None,
+        price.cache_write if price.HasField("cache_write") else None,
+        price.effective_from_us // 1000,
+    )
 
 
 def _may_use(project: pb.Project, credential: pb.Credential) -> bool:

@@ -28,9 +28,10 @@ class Project:
     offers: Mapping[str, tuple[Offer, ...]]
     routes: Mapping[str, Route]
     """By credential id."""
-    facts: Mapping[Target, Offer]
+    facts: dict[Target, Offer] = field(repr=False)
     key: bytes = b""
     """Its id as the bus key."""
+    price_version: str = ""
     plain: dict[str, NamedPolicy] = field(default_factory=dict, repr=False, compare=False)
 
     def plain_policy(self, model: str) -> NamedPolicy:
@@ -49,6 +50,15 @@ class Project:
             bare, _, provider = model.rpartition(":")
             found = tuple(o for o in self.offers.get(bare, ()) if o.target.provider == provider)
         return found or ()
+
+    def offer_of(self, target: Target) -> Offer | None:
+        """The offer a target was chosen from; kept, as names that are not listed are made anew otherwise."""
+        offer = self.facts.get(target)
+        if offer is None:
+            offer = next((each for each in self.offers_for(target.model) if each.target == target), None)
+            if offer is not None and len(self.facts) < _MAX_PLAIN:
+                self.facts[target] = offer
+        return offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +81,3 @@ class Tenants:
     keys: Mapping[bytes, Key]
     """By SHA-256 of the key text."""
     projects: Mapping[str, Project]
-    price_version: str = ""

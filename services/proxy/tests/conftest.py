@@ -1,4 +1,4 @@
-"""A whole proxy in the test's own loop: real HTTP on loopback, the provider simulator behind it, a journal in a temporary folder."""
+"""A whole proxy in the test loop: real HTTP on loopback, the provider simulator behind it, a journal in a folder."""
 
 from __future__ import annotations
 
@@ -128,7 +128,9 @@ def project(port: int, policies: Mapping[str, object], *, full_logging: bool = T
     named = {slug: NamedPolicy(slug, 1, parse_policy(document)) for slug, document in policies.items()}
     named |= {f"{slug}:1": policy for slug, policy in list(named.items())}
     facts = {offer.target: offer for each in offers.values() for offer in each}
-    return Project("proj_1", "org_1", full_logging, 0, named, frozenset({"old"}), offers, routes, facts, b"proj_1")
+    return Project(
+        "proj_1", "org_1", full_logging, 0, named, frozenset({"old"}), offers, routes, facts, b"proj_1", "prices-1"
+    )
 
 
 _ALL = frozenset({"tools", "vision", "json_schema", "logprobs", "reasoning", "embeddings"})
@@ -160,7 +162,7 @@ def start(tmp_path: Path) -> Callable[..., object]:
         async with Simulator.start(scenario) as simulator, asyncio.TaskGroup() as group:
             own = project(simulator.port, policies, full_logging=full_logging)
             key = replace(Key("key_1", own, 0, 0, 0, frozenset()), **key_changes)  # type: ignore[arg-type]
-            tenants = Tenants(7, {sha256(KEY.encode()).digest(): key}, {own.id: own}, "prices-1")
+            tenants = Tenants(7, {sha256(KEY.encode()).digest(): key}, {own.id: own})
             client = Client(Guard())
             emitter = Emitter(tmp_path, 64 * 1024 * 1024)
             lane = Lane(

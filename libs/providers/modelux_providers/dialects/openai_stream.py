@@ -29,13 +29,21 @@ class _Delta(msgspec.Struct, gc=False):
 class _Choice(msgspec.Struct, gc=False):
     delta: _Delta | None = None
     finish_reason: object = None
-    index: object = 0
+    index: int | None = 0
 
 
 class _Chunk(msgspec.Struct, gc=False):
     choices: list[_Choice] | None = None
     usage: msgspec.Raw = NULL
     error: msgspec.Raw = NULL
+
+
+class _Plain(msgspec.Struct, gc=False):
+    """By far the most chunks: neither usage nor error. Anything else does not decode as this."""
+
+    choices: list[_Choice]
+    usage: None = None
+    error: None = None
 
 
 class _Head(msgspec.Struct):
@@ -45,6 +53,7 @@ class _Head(msgspec.Struct):
 
 
 _decode = msgspec.json.Decoder(_Chunk).decode
+_decode_plain = msgspec.json.Decoder(_Plain).decode
 
 
 class OpenAIStream:
@@ -64,21 +73,24 @@ class OpenAIStream:
         self._injected = call.vendor.supports_stream_options and not call.wants_usage
         self._usage_chunk = b""
         self._first = b""
-        self._seen: set[object] = set()
-        self._finished: set[object] = set()
+        self._seen: set[int | None] = set()
+        self._finished: set[int | None] = set()
         self._ended = False
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         if self._ended:
             return []
         out: list[StreamEvent] = []
+        if self._scanner.whole(data) and self._pass_plain(data[6:-2], data, out):
+            return out
         try:
             events = self._scanner.feed(data)
         except EventTooLarge:
             self._fail(out, fault.invalid("The provider's stream holds an event of more than 10 MiB."))
             return out
         for event in events:
-            self._read(event, out)
+            if not (event.raw and self._pass_plain(event.data, event.raw, out)):
+                self._read(event, out)
             if self._ended:
                 break
         return out
@@ -100,6 +112,32 @@ class OpenAIStream:
 
     def usage_chunk(self, usage_: Usage) -> bytes:
         return self._with_usage(_encode(usage.written(usage_)))
+
+    def _pass_plain(self, data: bytes, raw: bytes, out: list[StreamEvent]) -> bool:
+        """Passes a chunk without usage or error. False: it is something else."""
+        try:
+            chunk = _decode_plain(data)
+        except (msgspec.DecodeError, RecursionError):
+            return False
+        if not self._first:
+            self._first = data
+        has_content = self._note(chunk.choices)
+        if self._injected:
+            raw = raw.replace(_NULL_USAGE, b"", 1)
+        out.append(Chunk(raw, has_content))
+        return True
+
+    def _note(self, choices: list[_Choice]) -> bool:
+        """Keeps track of which choices have begun and finished. True where there is output."""
+        has_content = False
+        for choice in choices:
+            self._seen.add(choice.index)
+            if choice.finish_reason is not None:
+                self._finished.add(choice.index)
+            delta = choice.delta
+            if delta is not None and (delta.content or _other_output(delta)):
+                has_content = True
+        return has_content
 
     def _read(self, event: Event, out: list[StreamEvent]) -> None:
         data = event.data
@@ -125,13 +163,7 @@ class OpenAIStream:
     def _pass(self, chunk: _Chunk, event: Event, out: list[StreamEvent]) -> None:
         if not self._first:
             self._first = event.data
-        has_content = False
-        for choice in chunk.choices or ():
-            self._seen.add(choice.index)
-            if choice.finish_reason is not None:
-                self._finished.add(choice.index)
-            if choice.delta is not None and _has_output(choice.delta):
-                has_content = True
+        has_content = self._note(chunk.choices or [])
         if not given(chunk.usage):
             data = event.raw or _canonical(event.data)
             if self._injected:
@@ -189,10 +221,9 @@ def _parsed(data: bytes) -> _Chunk | ProviderError | None:
         return None
 
 
-def _has_output(delta: _Delta) -> bool:
+def _other_output(delta: _Delta) -> bool:
     return bool(
-        delta.content
-        or delta.tool_calls
+        delta.tool_calls
         or delta.reasoning_content
         or delta.reasoning
         or delta.refusal

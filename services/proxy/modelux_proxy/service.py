@@ -1,0 +1,115 @@
+"""The proxy service: its wiring."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from prometheus_client import REGISTRY
+
+from modelux_contracts.ids import new_id
+from modelux_providers.catalog import Catalog
+from modelux_providers.client import Client, Deadlines
+from modelux_providers.egress import Guard
+from modelux_proxy.chat import Lane
+from modelux_proxy.clock import Clock
+from modelux_proxy.config_source import ConfigSource, watch_over
+from modelux_proxy.emit import Emitter
+from modelux_proxy.http_server import Server
+from modelux_proxy.idempotency import Idempotency
+from modelux_proxy.metrics import Metrics
+from modelux_proxy.proxy import Proxy
+from modelux_proxy.rate_limits import RateLimits
+from modelux_proxy.settings import ProxySettings
+from modelux_proxy.snapshot import Builder
+from modelux_runtime.http import listen
+from modelux_runtime.platform import Platform
+from modelux_runtime.service import Service, Tasks
+from routing_core.errors import ModeluxError
+from routing_core.health import Registry
+
+log = logging.getLogger("modelux.proxy")
+
+
+@asynccontextmanager
+async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Tasks]:
+    """Serves `/v1` from the moment there is a configuration. Leaving drains requests under way, then ships what is
+    left.
+    """
+    folder = Path(settings.data_dir)
+    clock = Clock()
+    client = Client(Guard(settings.allow_private))
+    emitter = _open_journal(folder, settings)
+    metrics = Metrics()
+    deadlines = Deadlines(
+        settings.connect_timeout_s, settings.first_byte_timeout_s, settings.idle_timeout_s, settings.total_timeout_s
+    )
+    lane = Lane(
+        client, Registry(), emitter, clock, deadlines, settings.keepalive_s, Idempotency(), RateLimits(), metrics
+    )
+    builder = Builder(platform.encryption_key, Catalog.load(), allow_private=settings.allow_private)
+    source = ConfigSource(builder, folder / "snapshot", clock, int(settings.max_stale_h * 3_600_000))
+    await source.load()
+    refuse = settings.on_journal_full != "count_only"
+    _watch(metrics, emitter, source)
+    REGISTRY.register(metrics)
+    platform.readiness["proxy"] = lambda: None if source.current() is not None else "waiting for a configuration"
+    async with asyncio.TaskGroup() as group:
+        server = Server(Proxy(lane, source.current, refuse_when_full=refuse), group)
+        await server.listen(listen(settings.host, settings.port))
+        _settle_memory()
+        try:
+            yield [
+                source.follow(watch_over(platform.config, new_id("px_"))),
+                source.rebuild(),
+                emitter.ship(platform.bus),
+            ]
+        finally:
+            REGISTRY.unregister(metrics)
+            if not await server.drain(settings.drain_s):
+                log.error("requests were still under way after %s s and are ended", settings.drain_s)
+            server.close()
+    await client.close()
+    await emitter.flush(platform.bus)
+    emitter.close()
+
+
+def _open_journal(folder: Path, settings: ProxySettings) -> Emitter:
+    try:
+        return Emitter(folder, settings.journal_mb * 1024 * 1024)
+    except OSError as error:
+        raise ModeluxError(
+            "journal_unusable",
+            f"the folder {str(folder)!r} cannot hold the event journal: {error.strerror}",
+            hint="Set MODELUX_PROXY_DATA_DIR to a folder that can be written.",
+        ) from error
+
+
+def _watch(metrics: Metrics, emitter: Emitter, source: ConfigSource) -> None:
+    """Gauges that are read when somebody asks."""
+    counts = emitter.counts
+    metrics.gauges.update(
+        {
+            "journal_used_ratio": lambda: emitter.fraction,
+            "events_appended": lambda: counts.appended,
+            "events_shipped": lambda: counts.shipped,
+            "events_lost": lambda: counts.lost,
+            "events_recovered": lambda: counts.recovered,
+            "snapshots_refused": lambda: source.counts.refused,
+            "config_age_ms": lambda: source.age_ms,
+        }
+    )
+
+
+def _settle_memory() -> None:
+    """What was loaded so far lives as long as the process: the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
+
+
+SERVICE = Service("proxy", ProxySettings, frozenset({"bus", "config", "encryption_key"}), serve)
