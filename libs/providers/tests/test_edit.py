@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelux_providers.dialects import edit
@@ -22,6 +22,7 @@ def written(value: object, ascii_only: bool, indent: int | None) -> bytes:
     return json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode("utf-8", "surrogatepass")
 
 
+@settings(deadline=None, derandomize=True)
 @given(OBJECTS, st.booleans(), st.sampled_from([None, 0, 3]))
 def test_members_stand_where_they_are_said_to(value: dict[str, object], ascii_only: bool, indent: int | None) -> None:
     body = b" \n" + written(value, ascii_only, indent) + b"\t"
@@ -32,6 +33,7 @@ def test_members_stand_where_they_are_said_to(value: dict[str, object], ascii_on
     assert [json.loads(body[value_at:end]) for _, _, value_at, end in found] == list(value.values())
 
 
+@settings(deadline=None, derandomize=True)
 @given(OBJECTS, st.data())
 def test_without_leaves_the_rest_and_its_commas(value: dict[str, object], data: st.DataObject) -> None:
     ascii_keys = {f"k{place}": each for place, each in enumerate(value.values())}

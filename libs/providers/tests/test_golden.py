@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
@@ -146,6 +146,7 @@ def test_any_split_gives_the_same_events(doc: Doc) -> None:
     assert stream_of(doc, lambda wire: [wire[at : at + 1] for at in range(len(wire))]) == whole
     length = len("\n".join(doc["stream"]).encode())
 
+    @settings(deadline=None, derandomize=True)
     @given(st.sets(st.integers(1, length - 1), max_size=20))
     def check(cuts: set[int]) -> None:
         places = [0, *sorted(cuts), length]

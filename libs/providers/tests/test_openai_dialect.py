@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelux_providers.dialects.base import ChatCall, Complete, EmbeddingsCall, ProviderError, VendorFacts, WireRequest
@@ -105,6 +105,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None, derandomize=True)
 @given(
     st.dictionaries(st.text() | st.sampled_from(["messages", "metadata", '"model"']), JSON, max_size=5),
     st.booleans(),
