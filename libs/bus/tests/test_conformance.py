@@ -228,6 +228,26 @@ async def test_a_member_that_lost_partitions_is_told_and_cannot_commit_them(bus:
     assert sum((await bus.lag(f"g.{topic}", [topic])).values()) == 40
 
 
+async def test_a_member_that_only_gains_partitions_reads_on_where_it_was(bus: Bus, topic: str) -> None:
+    await bus.ensure({topic: 2})
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(bus.subscribe(f"g.{topic}", [topic]))
+        async with bus.subscribe(f"g.{topic}", [topic]) as two:
+            await share([one, two], 2)
+            await bus.publish(messages(topic, 40))
+            got: list[Delivery] = []
+            deadline = time.monotonic() + DEADLINE_S
+            while len(got) < 10:
+                assert time.monotonic() < deadline
+                got += await one.fetch(10 - len(got), 0.1)
+        while len(got) < 40:
+            assert time.monotonic() < deadline
+            got += await one.fetch(100, 0.1)
+        assert await one.fetch(100, 0.1) == []
+    places = [(delivery.partition, delivery.offset) for delivery in got]
+    assert len(places) == len(set(places)) == 40
+
+
 async def test_what_a_killed_member_did_not_commit_goes_to_the_others(bus: Bus, place, topic: str) -> None:  # type: ignore[no-untyped-def]
     await bus.ensure({topic: 2})
     await bus.publish(messages(topic, 20))

@@ -7,10 +7,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from aiokafka import TopicPartition
 from kafka_broker import KafkaBroker
 
-from modelux_bus.base import BusUnavailable, Message
+from modelux_bus.base import BusUnavailable, Message, Partition, Rebalanced
 from modelux_bus.kafka import KafkaBus, Settings
+from modelux_bus.kafka_group import KafkaSubscription
 
 pytestmark = pytest.mark.kafka
 
@@ -69,4 +71,22 @@ async def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_and_when_i
                 await asyncio.sleep(0.1)
     first_seen = list(dict.fromkeys(seen))
     assert first_seen == list(range(60))
+    await bus.close()
+
+
+async def test_after_a_loss_what_is_still_held_comes_again_from_the_last_commit(kafka_server: KafkaBroker) -> None:
+    """The client rewinds by itself in a real rebalance; this one it knows nothing of."""
+    bus = KafkaBus(kafka_server.servers, QUICK)
+    await bus.ensure({"rewound": 2})
+    await bus.publish([Message("rewound", b"key-%d" % n, b"%d" % n, f"req_{n}") for n in range(40)])
+    async with bus.subscribe("rewinder", ["rewound"]) as member:
+        assert isinstance(member, KafkaSubscription)
+        first = [delivery for _ in range(8) for delivery in await member.fetch(100, 0.5)]
+        assert len(first) == 40
+        await member.commit({Partition("rewound", 0): 3})
+        member.listener.on_partitions_assigned([TopicPartition("rewound", 0)])
+        with pytest.raises(Rebalanced):
+            await member.fetch(100, 0.5)
+        again = [delivery for _ in range(4) for delivery in await member.fetch(100, 0.5)]
+    assert [d.offset for d in again] == [d.offset for d in first if d.partition.number == 0 and d.offset >= 3]
     await bus.close()
