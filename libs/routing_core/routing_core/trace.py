@@ -186,7 +186,7 @@ def _attempts(
     traits = decision.traits
     found: list[TraceAttempt] = []
     for index, outcome in enumerate(outcomes):
-        target, first = outcome.target, outcome.ttft_ms
+        target, first, answer = outcome.target, outcome.ttft_ms, sent[index].answer
         found.append(
             TraceAttempt(
                 index + 1,
@@ -201,15 +201,13 @@ def _attempts(
                 outcome.cost_nano / 1e9,
                 round(starts[index], 3),
                 made[index].reason,
-                _answer(sent[index].answer, traits[index]) if index in traits else None,
+                None if answer is None or index not in traits else _answer(answer, traits[index]),
             )
         )
     return tuple(found)
 
 
-def _answer(answer: Answer | None, traits: Traits) -> TraceAnswer | None:
-    if answer is None:
-        return None
+def _answer(answer: Answer, traits: Traits) -> TraceAnswer:
     return TraceAnswer(answer.finish_reason, answer.tool_calls, answer.refusal, answer.logprob_mean, traits)
 
 

@@ -12,15 +12,15 @@ Endpoint = Literal["chat", "embeddings"]
 Capability = Literal["tools", "vision", "json_schema", "logprobs", "reasoning", "embeddings"]
 OutcomeKind = Literal["ok", "status", "timeout", "connect", "invalid", "cut", "cancelled"]
 """How an attempt ended: `ok` = a usable answer (or its first content); `status` = the provider answered 4xx/5xx;
-`timeout` = one of its deadlines passed; `connect` = DNS, TCP or TLS failed, no byte was sent; `invalid` = an answer that
-is not one (HTML, broken JSON); `cut` = the connection ended after the request was sent; `cancelled` = we or the caller
-gave it up.
+`timeout` = one of its deadlines passed; `connect` = DNS, TCP or TLS failed, no byte was sent; `invalid` = an answer
+that is not one (HTML, broken JSON); `cut` = the connection ended after the request was sent; `cancelled` = we or the
+caller gave it up.
 """
 
 
 @record
 class Target:
-    """One way to reach a model: the model's name at a provider, paid with one credential. Printed as `model:provider`."""
+    """One way to reach a model: its name at a provider, paid with one credential. Printed as `model:provider`."""
 
     model: str
     provider: str

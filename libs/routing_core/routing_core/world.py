@@ -33,7 +33,7 @@ class Offer:
 
 @record
 class Health:
-    """What recent traffic says of a target. Latencies are EWMAs or quantiles over the window; None = not measured yet."""
+    """What recent traffic says of a target. Latencies are EWMAs or quantiles of the window; None = not measured yet."""
 
     state: BreakerState = "closed"
     p50_ms: float | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast, get_args
 
 import pytest
+
 from routing_core.config import NamedPolicy, parse_policy
 from routing_core.engine import Run
 from routing_core.flow import Decision, Step
@@ -17,6 +18,9 @@ from routing_core.world import BreakerState, Budget, Health, Offer, World
 
 Scripted = str | int | Answer
 """How an attempt ends: "ok", another outcome kind, a status, or a whole answer."""
+
+
+REQUEST = Request("req_1", "proj_1", model="@production", input_tokens=1000, at_ms=1_776_000_000_000)
 
 
 @dataclass
@@ -36,7 +40,7 @@ class Stage:
     health: dict[Target, Health] = field(default_factory=dict)
     policies: dict[str, NamedPolicy] = field(default_factory=dict)
     budgets: tuple[Budget, ...] = ()
-    request: Request = Request("req_1", "proj_1", model="@production", input_tokens=1000, at_ms=1_776_000_000_000)
+    request: Request = REQUEST
 
     def target(self, name: str) -> Target:
         """`model:provider`, with `#credential` where it is not the first."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from routing_core.config import NamedPolicy, Ref, parse_policy
+
+from routing_core.config import AbTest, NamedPolicy, Ref, parse_policy
 from routing_core.engine import Run, Seen
 from routing_core.flow import Decision, Step
+from routing_core.policies.ab_test import at
 from routing_core.types import Outcome
 from routing_core.world import Budget, Health
 
@@ -224,3 +226,11 @@ def test_the_trace_holds_the_health_of_what_was_looked_at(stage: Any) -> None:
     trace = stage.play("gpt-4o").trace
     assert {name: h.p50_ms for name, h in trace.saw.health.items()} == {BIG: 120, f"{BIG}#pc_2": 130}
     assert (trace.saw.price_version, trace.saw.at_ms) == ("prices-1", stage.request.at_ms)
+
+
+def test_rounding_at_the_end_of_the_line_falls_on_the_last_arm_with_weight() -> None:
+    policy = parse_policy(
+        {"strategy": "ab_test", "split": [{"weight": 0.1, "policy": "a"}, {"weight": 0, "policy": "b"}]}
+    )
+    assert isinstance(policy, AbTest)
+    assert at(policy.split, 0.1).name == "arm_1"

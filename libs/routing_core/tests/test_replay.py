@@ -1,4 +1,4 @@
-"""Replay equals live: the same policy, fed what was recorded, leaves the same trace, for every strategy and every way to fail."""
+"""Replay equals live: the same policy, fed what was recorded, leaves the same trace, however the attempts end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from routing_core.config import NamedPolicy, parse_policy
 from routing_core.engine import Run
 from routing_core.flow import Step
@@ -156,7 +157,7 @@ KINDS = ["ok", "ok", "ok", 429, 401, 503, 400, "timeout", "connect", "invalid", 
 
 
 def live(policy: NamedPolicy, request: Request, world: World, data: st.DataObject) -> Trace:
-    """Drive as the proxy does: an answer is read only where the step says so, and a stream may break after it was selected."""
+    """Drive as the proxy does: answers are read only where the step says so, and a selected stream may still break."""
     run = Run(policy, request, world)
     final: list[Outcome] = []
     started: list[float] = []

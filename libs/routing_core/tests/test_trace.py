@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from routing_core.flow import Attempt, Step
 from routing_core.trace import Trace, from_json, offsets, to_json
 from routing_core.types import Answer, Outcome, Target, Usage

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from routing_core.config import parse_policy
 from routing_core.engine import Run
 from routing_core.flow import Step

@@ -19,7 +19,7 @@ def ab_test(policy: AbTest, request: Request, world: World, place: Place) -> Cho
     salt = policy.salt or f"{place.name}#{place.depth}"
     drawn = draw("ab_test", salt, *(unit or ("request_id", request.request_id)))
     whole = sum(arm.weight for arm in policy.split)
-    arm = _at(policy.split, drawn * whole)
+    arm = at(policy.split, drawn * whole)
     by = policy.sticky_by if unit else f"request_id, for it has no {policy.sticky_by}"
     share = arm.weight / whole
     reason = f"{share:.4g} of the traffic, by {by}"
@@ -34,7 +34,8 @@ def _unit(sticky_by: str, request: Request) -> tuple[str, str] | None:
     return (sticky_by, value) if value else None
 
 
-def _at(split: tuple[Arm, ...], position: float) -> Arm:
+def at(split: tuple[Arm, ...], position: float) -> Arm:
+    """The arm that `position` falls on when the weights are laid end to end."""
     for arm in split:
         if position < arm.weight:
             return arm

@@ -79,8 +79,8 @@ def of_credential(outcome: Outcome) -> bool:
 def retries(retry_on: frozenset[str], outcome: Outcome) -> bool:
     """Whether `retry_on` covers the fault.
 
-    `5xx` also covers an answer that is none (`invalid`) and one cut short (`cut`); `credentials` covers 401, 402 and 403,
-    `timeout` also a provider's own 408. A cancelled attempt is never retried.
+    `5xx` also covers an answer that is none (`invalid`) and one cut short (`cut`); `credentials` covers 401, 402 and
+    403, `timeout` also a provider's own 408. A cancelled attempt is never retried.
     """
     kind = outcome.kind
     if kind == "status":
