@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given, settings
@@ -360,10 +361,24 @@ def test_every_documented_name_has_a_value() -> None:
             assert env[name] is not None
 
 
-def test_a_time_out_of_range_is_a_note() -> None:
-    assert evaluate("now.getHours() == 1", Request("r", "p", at_ms=10**18)) == RuleError(
-        "a time outside the years 1 to 9999"
-    )
+@given(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30)), st.integers(-14 * 60, 14 * 60))
+def test_the_calendar_is_that_of_datetime(moment: datetime, offset: int) -> None:
+    moment = moment.replace(tzinfo=UTC)
+    at_ms = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    zone = f"{'-' if offset < 0 else '+'}{abs(offset) // 60:02}:{abs(offset) % 60:02}"
+    there = moment.astimezone(timezone(timedelta(minutes=offset)))
+    parts = {
+        "getFullYear": there.year,
+        "getMonth": there.month - 1,
+        "getDate": there.day,
+        "getDayOfMonth": there.day - 1,
+        "getDayOfWeek": there.isoweekday() % 7,
+        "getHours": there.hour,
+        "getMinutes": there.minute,
+        "getSeconds": there.second,
+    }
+    text = " && ".join(f"now.{name}('{zone}') == {value}" for name, value in parts.items())
+    assert evaluate(text, Request("r", "p", at_ms=at_ms)) is True
 
 
 FRAGMENTS = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from routing_core.rules.problem import Exhausted
-from routing_core.rules.schema import Type
+from routing_core.rule_language.problem import Exhausted
+from routing_core.rule_language.schema import Type
 
 Env = Mapping[str, object]
 Code = Callable[[Env], object]

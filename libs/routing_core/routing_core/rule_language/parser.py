@@ -5,9 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from routing_core.rules.lexer import Token, tokens
-from routing_core.rules.problem import Problem
-from routing_core.rules.syntax import Binary, Call, Chain, Choice, Index, Items, Literal, Name, Node, Select, Unary
+from routing_core.rule_language.lexer import Token, tokens
+from routing_core.rule_language.problem import Problem
+from routing_core.rule_language.syntax import (
+    Binary,
+    Call,
+    Chain,
+    Choice,
+    Index,
+    Items,
+    Literal,
+    Name,
+    Node,
+    Select,
+    Unary,
+)
 
 MAX_CHARACTERS = 100 * 1024
 MAX_NODES = 10_000

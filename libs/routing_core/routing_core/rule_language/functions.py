@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
 
 from routing_core.errors import InvalidConfig
 from routing_core.patterns import compile_pattern
-from routing_core.rules.code import Typed
-from routing_core.rules.operators import apply
-from routing_core.rules.parser import INT_MAX, INT_MIN
-from routing_core.rules.problem import Failure, Problem, did_you_mean
-from routing_core.rules.schema import BOOL, DOUBLE, INT, STRING, TIME
-from routing_core.rules.syntax import Call
+from routing_core.rule_language.code import Typed
+from routing_core.rule_language.operators import apply
+from routing_core.rule_language.parser import INT_MAX, INT_MIN
+from routing_core.rule_language.problem import Failure, Problem, did_you_mean
+from routing_core.rule_language.schema import BOOL, DOUBLE, INT, STRING, TIME
+from routing_core.rule_language.syntax import Call
 
 MATCH_STEPS = 1000
 """What one `matches` costs of the step budget: it looks at each character of a text of this length."""
+_DAY_S = 86_400
 _MATCH_CHARACTERS = 512
 _WHOLE = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 _REAL = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
@@ -32,16 +32,17 @@ _CASE: dict[str, Callable[[str], str]] = {
     "lowerAscii": lambda text: "".join([c.lower() if c.isascii() else c for c in text]),
     "upperAscii": lambda text: "".join([c.upper() if c.isascii() else c for c in text]),
 }
-_CLOCK: dict[str, Callable[[datetime], int]] = {
-    "getFullYear": lambda t: t.year,
-    "getMonth": lambda t: t.month - 1,
-    "getDate": lambda t: t.day,
-    "getDayOfMonth": lambda t: t.day - 1,
-    "getDayOfWeek": lambda t: t.isoweekday() % 7,
-    "getHours": lambda t: t.hour,
-    "getMinutes": lambda t: t.minute,
-    "getSeconds": lambda t: t.second,
+_CLOCK: dict[str, Callable[[int], int]] = {
+    "getFullYear": lambda s: _civil(s // _DAY_S)[0],
+    "getMonth": lambda s: _civil(s // _DAY_S)[1] - 1,
+    "getDate": lambda s: _civil(s // _DAY_S)[2],
+    "getDayOfMonth": lambda s: _civil(s // _DAY_S)[2] - 1,
+    "getDayOfWeek": lambda s: (s // _DAY_S + 4) % 7,
+    "getHours": lambda s: s // 3600 % 24,
+    "getMinutes": lambda s: s // 60 % 60,
+    "getSeconds": lambda s: s % 60,
 }
+"""Parts of a time, from seconds since 1970 in the wanted zone."""
 METHODS = frozenset((*_TEXT, *_CASE, *_CLOCK, "matches", "size", "exists", "all", "exists_one"))
 FUNCTIONS = frozenset(("size", "int", "double", "string", "has"))
 
@@ -137,34 +138,44 @@ def _matches(call: Arguments, base: Typed) -> Typed:
 def _clock(call: Arguments, base: Typed) -> Typed:
     if base.type is not TIME:
         raise Problem(call.node.pos, f"{call.node.name}() is a method of now, not of {base.type}")
-    zone: timezone = UTC
+    offset_s = 0
     if call.args:
         _count(call, 1)
-        zone = _zone(call)
+        offset_s = _offset(call)
     part, run = _CLOCK[call.node.name], base.run
-    start = datetime(1970, 1, 1, tzinfo=UTC)
 
     def read(env: object) -> int:
         at_ms = run(env)  # type: ignore[arg-type]  # env is passed through
         assert isinstance(at_ms, int)
-        try:
-            return part((start + timedelta(milliseconds=at_ms)).astimezone(zone))
-        except OverflowError:
-            raise Failure("a time outside the years 1 to 9999") from None
+        return part(at_ms // 1000 + offset_s)
 
     return Typed(INT, read, call.steps())
 
 
-def _zone(call: Arguments) -> timezone:
+def _offset(call: Arguments) -> int:
+    """Seconds east of UTC."""
     name = call.args[0].constant
     if name in ("UTC", "Z"):
-        return UTC
+        return 0
     match = _OFFSET.fullmatch(name) if isinstance(name, str) else None
     if match is None:
         hint = "Use a fixed offset such as '+02:00', or 'UTC': a zone's rules change, and a replay must not."
         raise Problem(call.node.args[0].pos, "not a time offset", hint)
-    minutes = int(match[2]) * 60 + int(match[3])
-    return timezone(timedelta(minutes=minutes if match[1] == "+" else -minutes))
+    seconds = (int(match[2]) * 60 + int(match[3])) * 60
+    return seconds if match[1] == "+" else -seconds
+
+
+def _civil(days: int) -> tuple[int, int, int]:
+    """Year, month and day of a number of days since 1970-01-01.
+
+    After H. Hinnant, "chrono-compatible low-level date algorithms": years are counted from March, so that the leap day
+    is the last of its year.
+    """
+    era, day = divmod(days + 719_468, 146_097)
+    year = (day - day // 1460 + day // 36_524 - day // 146_096) // 365
+    day -= 365 * year + year // 4 - year // 100
+    month = (5 * day + 2) // 153
+    return year + era * 400 + (month >= 10), month + 3 if month < 10 else month - 9, day - (153 * month + 2) // 5 + 1
 
 
 def _needs(call: Arguments, base: Typed, receiver: object, count: int, argument: object = None) -> None:

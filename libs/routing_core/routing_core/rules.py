@@ -15,11 +15,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from routing_core.rules.checker import Checker
-from routing_core.rules.code import MAX_STEPS, Code, Env, Scope
-from routing_core.rules.parser import parse
-from routing_core.rules.problem import Exhausted, Failure, Problem, refusal
-from routing_core.rules.schema import SCHEMA, Field
+from routing_core.rule_language.checker import Checker
+from routing_core.rule_language.code import MAX_STEPS, Code, Env, Scope
+from routing_core.rule_language.environment import environment
+from routing_core.rule_language.parser import parse
+from routing_core.rule_language.problem import Exhausted, Failure, Problem, refusal
+from routing_core.rule_language.schema import SCHEMA, Field
+
+__all__ = ["MAX_STEPS", "SCHEMA", "Rule", "RuleError", "compile_rule", "environment"]
 
 
 @dataclass(frozen=True, slots=True)

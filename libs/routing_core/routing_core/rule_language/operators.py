@@ -5,11 +5,11 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 
-from routing_core.rules.code import Code, Env, Typed
-from routing_core.rules.parser import INT_MAX, INT_MIN
-from routing_core.rules.problem import Failure, Problem
-from routing_core.rules.schema import BOOL, DOUBLE, INT, NULL, STRING, Type
-from routing_core.rules.syntax import Binary
+from routing_core.rule_language.code import Code, Env, Typed
+from routing_core.rule_language.parser import INT_MAX, INT_MIN
+from routing_core.rule_language.problem import Failure, Problem
+from routing_core.rule_language.schema import BOOL, DOUBLE, INT, NULL, STRING, Type
+from routing_core.rule_language.syntax import Binary
 
 NUMBERS = (INT, DOUBLE)
 MAX_TEXT = 64 * 1024

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from routing_core.rules.problem import Problem
+from routing_core.rule_language.problem import Problem
 
 Kind = Literal["int", "double", "string", "name", "op", "end"]
 

@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from routing_core.rules.code import Code, Env, Scope, Typed, constant
-from routing_core.rules.functions import Arguments, function, method
-from routing_core.rules.operators import NUMBERS, apply, binary
-from routing_core.rules.problem import Failure, Problem, did_you_mean
-from routing_core.rules.schema import BOOL, DOUBLE, INT, NULL, STRING, Field, Type, list_of
-from routing_core.rules.syntax import Binary, Call, Chain, Choice, Index, Items, Literal, Name, Node, Select, Unary
+from routing_core.rule_language.code import Code, Env, Scope, Typed, constant
+from routing_core.rule_language.functions import Arguments, function, method
+from routing_core.rule_language.operators import NUMBERS, apply, binary
+from routing_core.rule_language.problem import Failure, Problem, did_you_mean
+from routing_core.rule_language.schema import BOOL, DOUBLE, INT, NULL, STRING, Field, Type, list_of
+from routing_core.rule_language.syntax import (
+    Binary,
+    Call,
+    Chain,
+    Choice,
+    Index,
+    Items,
+    Literal,
+    Name,
+    Node,
+    Select,
+    Unary,
+)
 
 _MACROS = ("exists", "all", "exists_one")
 _MAX_ITEMS = 1000
