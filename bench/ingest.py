@@ -1,7 +1,7 @@
 """Measure ingest on the real embedded stack: bus on PostgreSQL, ClickHouse engine behind its HTTP endpoint.
 
 Prints one JSON line: `rows_per_s` (a backlog, from the first fetch to the last row that a query sees), `lag_p95_s`
-(from publishing to being visible, at a steady rate), `rows`. The proxies' side, publishing, is not part of the first figure.
+(from publishing to being visible, at a steady rate), `rows`. Publishing is not part of the first figure.
 """
 
 from __future__ import annotations
