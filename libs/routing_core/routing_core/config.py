@@ -74,15 +74,23 @@ class Notice:
 
 
 def validate(
-    policy: Policy, known: Mapping[str, Policy], *, slug: str | None = None, models: Collection[str] | None = None
+    policy: Policy,
+    known: Mapping[str, Policy],
+    *,
+    slug: str | None = None,
+    models: Collection[str] | None = None,
+    budgets: Collection[str] | None = None,
 ) -> tuple[Notice, ...]:
     """Check what `policy` refers to; `known` holds the active policies by `slug` and pinned ones by `slug:version`.
 
-    `slug` is the name it will be saved under, so that a way back to itself is found. Raises InvalidConfig for an
-    unknown reference, a cycle, or a chain of policies nested more than five deep, all references followed. With
-    `models` (names, `model` or `model:provider`), returns a warning for each model that is not among them.
+    `slug` is the name it will be saved under, so that a way back to itself is found. Raises InvalidConfig for an unknown
+    reference, a circle, a nest more than five deep (each reference counts as a level, and what it leads to is followed),
+    and, where `budgets` (ids) are given, a rule about another one. With `models` (names, `model` or `model:provider`),
+    returns a notice for each model that is not among them.
     """
     _check(policy, "", 1, _Heights(known, [slug] if slug else [], {}))
+    if budgets is not None:
+        _check_budgets(policy, "", budgets)
     if models is None:
         return ()
     return tuple(_unknown_model(name, where, models) for where, name in model_names(policy) if name not in models)
@@ -140,6 +148,20 @@ def _check(policy: Policy, place: _Place, depth: int, heights: _Heights) -> None
             )
     for where, child in _children(policy, place):
         _check(child, where, depth + 1, heights)
+
+
+def _check_budgets(policy: Policy, place: _Place, budgets: Collection[str]) -> None:
+    if isinstance(policy, CustomRules):
+        for index, case in enumerate(policy.rules):
+            for kind, name in sorted(case.when.refers):
+                if kind == "budgets" and name not in budgets:
+                    raise InvalidConfig(
+                        f"there is no budget {name!r}",
+                        where=_join(place, f"rules[{index}].when"),
+                        hint="Create it first, or take the rule out.",
+                    )
+    for where, child in _children(policy, place):
+        _check_budgets(child, where, budgets)
 
 
 @dataclass(frozen=True, slots=True)

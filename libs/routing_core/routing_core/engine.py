@@ -124,7 +124,7 @@ class Run:
         ended = self.outcomes if final is None else final
         if len(ended) != len(self.outcomes):
             raise ValueError(f"{len(ended)} final outcomes for {len(self.outcomes)} attempts")
-        looked = self.seen.looked()
+        looked = self.seen.looked
         return build(self.request, self.world, self.decision, self.steps, self.outcomes, ended, started_ms, looked)
 
     def _advance(self, outcomes: tuple[Outcome, ...] | None) -> Step | Decision:
@@ -161,24 +161,21 @@ class Abandoned(Exception):
 class Seen(Mapping[Target, Health]):
     """The health of targets as first looked at."""
 
-    __slots__ = ("_health", "_looked")
+    __slots__ = ("_health", "looked")
 
     def __init__(self, health: Mapping[Target, Health]) -> None:
         self._health = health
-        self._looked: dict[Target, Health | None] = {}
-
-    def looked(self) -> dict[Target, Health]:
-        """What was looked at and known, in that order."""
-        return {target: health for target, health in self._looked.items() if health is not None}
+        self.looked: dict[Target, Health | None] = {}
+        """In the order of looking; None where nothing was known."""
 
     @overload
     def get(self, target: Target, /) -> Health | None: ...
     @overload
     def get(self, target: Target, default: Health | _T, /) -> Health | _T: ...
     def get(self, target: Target, default: Health | _T | None = None, /) -> Health | _T | None:
-        found = self._looked.get(target, _UNREAD)
+        found = self.looked.get(target, _UNREAD)
         if found is _UNREAD:
-            found = self._looked[target] = self._health.get(target)
+            found = self.looked[target] = self._health.get(target)
         return default if found is None else found
 
     def __getitem__(self, target: Target) -> Health:

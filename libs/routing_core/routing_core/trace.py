@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from routing_core.flow import Decision, Excluded, Hop, Step
 from routing_core.records import record
 from routing_core.types import Answer, Outcome, OutcomeKind, Request, Target, Traits, Usage
-from routing_core.world import BreakerState, Budget, Health, World
+from routing_core.world import BreakerState, Health, World
 
 _T = TypeVar("_T")
 Json = dict[str, Any]
@@ -120,7 +120,7 @@ def build(
     sent: Sequence[Outcome],
     outcomes: Sequence[Outcome],
     started_ms: Sequence[float] | None,
-    looked: Mapping[Target, Health],
+    looked: Mapping[Target, Health | None],
 ) -> Trace:
     """The trace of a decided run: the outcomes as `sent` to the policy, and as they ended.
 
@@ -211,18 +211,15 @@ def _answer(answer: Answer, traits: Traits) -> TraceAnswer:
     return TraceAnswer(answer.finish_reason, answer.tool_calls, answer.refusal, answer.logprob_mean, traits)
 
 
-def _saw(request: Request, world: World, looked: Mapping[Target, Health], draw: float | None) -> Saw:
+def _saw(request: Request, world: World, looked: Mapping[Target, Health | None], draw: float | None) -> Saw:
     health: dict[str, SawHealth] = {}
     for target, h in looked.items():
-        name = target.name
-        key = f"{name}#{target.credential_id}" if name in health else name
-        health[key] = SawHealth(h.state, h.p50_ms, h.ttft_ms, h.error_rate, h.samples, h.inflight, target.credential_id)
-    budgets = tuple([_budget(budget) for budget in world.budgets]) if world.budgets else ()
+        if h is not None:
+            credential, name = target.credential_id, target.name
+            key = f"{name}#{credential}" if name in health else name
+            health[key] = SawHealth(h.state, h.p50_ms, h.ttft_ms, h.error_rate, h.samples, h.inflight, credential)
+    budgets = tuple([SawBudget(b.budget_id, b.cap_nano / 1e9, b.spent_nano / 1e9) for b in world.budgets])
     return Saw(health, budgets, world.price_version, request.at_ms, draw)
-
-
-def _budget(budget: Budget) -> SawBudget:
-    return SawBudget(budget.budget_id, budget.cap_nano / 1e9, budget.spent_nano / 1e9)
 
 
 def _draw(decision: Decision, first: Step | None) -> float | None:

@@ -448,6 +448,16 @@ def test_models_that_nobody_offers_are_warned_of() -> None:
     assert "no credential offers 'gpt-4p'" in found[1].message
 
 
+def test_rules_about_budgets_that_are_gone_are_refused() -> None:
+    rule = parse_policy(rules("stream && budgets['bud_1'].used_fraction > 0.5 && tags.a == 'b'"))
+    both = {"strategy": "ab_test", "split": [{"weight": 1, "policy": dump_policy(rule)}, {"weight": 1, "policy": "m"}]}
+    assert validate(rule, {}, budgets={"bud_1"}) == ()
+    assert validate(rule, {}) == ()
+    with pytest.raises(InvalidConfig, match="there is no budget 'bud_1'") as caught:
+        validate(parse_policy(both), {}, budgets=())
+    assert caught.value.where == "split[0].policy.rules[0].when"
+
+
 def test_what_a_policy_names() -> None:
     policy = parse_policy({**rules("true"), "otherwise": members("a", "b")})
     assert list(model_names(policy)) == [

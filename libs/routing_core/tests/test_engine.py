@@ -214,7 +214,7 @@ def test_health_is_read_once(stage: Any) -> None:
     assert seen[stage.target(BIG)].p50_ms == 1
     with pytest.raises(KeyError):
         seen[stage.target(MINI)]
-    assert seen.looked() == {stage.target(BIG): Health(p50_ms=1)}
+    assert seen.looked == {stage.target(BIG): Health(p50_ms=1), stage.target(MINI): None}
     assert (set(seen), len(seen)) == (set(live), 2)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from routing_core.flow import Candidate, Excluded
+from routing_core.health import panic
 from routing_core.records import record
 from routing_core.shapes import Try
 from routing_core.types import Target
@@ -78,21 +79,11 @@ def settle(
         return Lineup(tuple(links), tuple(left_out), prelude)
     if links:
         return Lineup(tuple(links), (*left_out, *[Excluded(link.target.name, OPEN) for link in shut]), prelude)
-    chosen = least_bad([link.target for link in shut], world)
+    chosen = panic([link.target for link in shut], world.health)
     link = next(link for link in shut if link.target == chosen)
     others = [Excluded(other.target.name, OPEN) for other in shut if other is not link]
     panicked = Link(chosen, link.place, link.label, "least bad, every circuit is open", link.timeout_ms)
     return Lineup((panicked,), (*left_out, *others), "every circuit open")
-
-
-def least_bad(targets: Sequence[Target], world: World) -> Target:
-    """The target with the lowest error rate, then the lowest latency, then the earliest."""
-
-    def badness(target: Target) -> tuple[float, float]:
-        health = world.health_of(target)
-        return health.error_rate, health.p50_ms if health.p50_ms is not None else float("inf")
-
-    return min(targets, key=badness)
 
 
 def in_pool(link: Link, before: Sequence[Link]) -> Link:
