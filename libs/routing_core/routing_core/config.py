@@ -83,10 +83,10 @@ def validate(
 ) -> tuple[Notice, ...]:
     """Check what `policy` refers to; `known` holds the active policies by `slug` and pinned ones by `slug:version`.
 
-    `slug` is the name it will be saved under, so that a way back to itself is found. Raises InvalidConfig for an unknown
-    reference, a circle, a nest more than five deep (each reference counts as a level, and what it leads to is followed),
-    and, where `budgets` (ids) are given, a rule about another one. With `models` (names, `model` or `model:provider`),
-    returns a notice for each model that is not among them.
+    `slug` is the name it will be saved under, so that a way back to itself is found. Raises InvalidConfig for an
+    unknown reference, a circle, a nest more than five deep (a reference counts as a level, and what it leads to is
+    followed), and, where `budgets` (ids) are given, a rule about another one. With `models` (names, `model` or
+    `model:provider`), returns a notice for each model that is not among them.
     """
     _check(policy, "", 1, _Heights(known, [slug] if slug else [], {}))
     if budgets is not None:
