@@ -40,6 +40,8 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "log_min_messages": "warning",
     "jit": "off",
+    # Parallel workers share memory through /dev/shm, which containers make tiny.
+    "max_parallel_workers_per_gather": "0",
 }
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 _LOG_LIMIT_BYTES = 8 << 20
