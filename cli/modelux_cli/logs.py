@@ -33,7 +33,7 @@ def show_trace(api: Api, request_id: str, as_json: bool) -> None:
 def _line(row: Row) -> Iterator[str]:
     yield str(row["started_at"])
     yield str(row["request_id"])
-    yield f"{(row['config_slug'] and '@' + row['config_slug']) or row['requested_model']}"
+    yield str(row["requested_model"])
     yield f"{row['model'] or '-'}"
     yield f"{row['latency_ms']:.0f}ms"
     yield money(row["cost_usd"])
@@ -85,7 +85,7 @@ def _latency(row: Row) -> str:
 
 
 def _config(row: Row) -> str:
-    slug = row["config_slug"]
+    slug = row["config"]
     return f"@{slug} (v{row['config_version']})" if slug else f"none (model {row['requested_model']!r})"
 
 

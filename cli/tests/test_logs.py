@@ -1,0 +1,66 @@
+"""How a logged request is explained on a terminal."""
+
+from __future__ import annotations
+
+from modelux_cli.logs import trace_lines
+
+ROW: dict[str, object] = {
+    "request_id": "req_a1b2c3",
+    "requested_model": "@production",
+    "model": "gpt-4o-mini",
+    "latency_ms": 238.0,
+    "ttft_ms": 138.4,
+    "cost_usd": 0.002134,
+    "status": 200,
+    "project_id": "proj_1",
+    "config": "production",
+    "config_version": 4,
+    "trace": {
+        "policy_type": "fallback",
+        "selected": "gpt-4o-mini:openai",
+        "selection_reason": "primary timeout, secondary healthy",
+        "excluded": [{"model": "gemini-2.5-flash:google", "reason": "circuit open"}],
+        "path": [],
+        "attempts": [
+            {
+                "number": 1,
+                "model": "claude-haiku-4-5:anthropic",
+                "outcome": "timeout",
+                "status": None,
+                "latency_ms": 2000,
+            },
+            {
+                "number": 2,
+                "model": "gpt-4o-mini:openai",
+                "outcome": "ok",
+                "status": 200,
+                "latency_ms": 238,
+                "usage": {"input": 1000, "output": 247},
+            },
+        ],
+        "measured": {"input_cost_usd": 0.000187, "output_cost_usd": 0.001947},
+    },
+}
+
+
+def test_a_failover_is_told_in_plain_words() -> None:
+    assert list(trace_lines(ROW)) == [
+        "[modelux] req_a1b2c3 gpt-4o-mini 238ms $0.002134 200",
+        "  attempt_1  claude-haiku-4-5:anthropic   timeout (2000ms)",
+        "  attempt_2  gpt-4o-mini:openai           200 OK 238ms 1,247 tokens",
+        "  excluded   gemini-2.5-flash:google      circuit open",
+        "  decision: fallback -> attempt_2",
+        "  reason: primary timeout, secondary healthy",
+        "  cost: input $0.000187 + output $0.001947",
+        "  latency: ttft_138ms ttlt_238ms",
+        "  project: proj_1",
+        "  config: @production (v4)",
+    ]
+
+
+def test_a_request_without_an_answer_says_so() -> None:
+    row = ROW | {"model": None, "status": 503, "trace": None, "ttft_ms": None, "config": None}
+    lines = list(trace_lines(row))
+    assert lines[0] == "[modelux] req_a1b2c3 - 238ms $0.002134 503"
+    assert "  decision: - -> no answer" in lines
+    assert lines[-1] == "  config: none (model '@production')"
