@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter_ns
+from typing import NamedTuple
 
 from modelux_providers.classify import classify
 from modelux_providers.client import (
@@ -67,8 +68,7 @@ class Route:
         return head
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """What bounds and prices a call. Times in seconds."""
 
     deadlines: Deadlines

@@ -62,6 +62,10 @@ class Driven(Generic[T]):
     decision: Decision | None = None
 
     @property
+    def selected_index(self) -> int | None:
+        return None if self.decision is None else self.decision.selected
+
+    @property
     def selected(self) -> T | None:
         """The trial whose answer is to be returned."""
         if self.decision is None or self.decision.selected is None:
@@ -86,7 +90,12 @@ async def drive(
             step = course.abandon(refusal, "attempts_failed")
             break
         try:
-            outcomes = await _run_step(step, begin, driven)
+            if len(step.attempts) == 1 and step.timeout_ms is None:
+                trial = begin(len(driven.trials) + 1, step.attempts[0], step.until)
+                driven.trials.append(trial)
+                outcomes: tuple[Outcome, ...] = (await trial.run(),)
+            else:
+                outcomes = await _run_together(step, begin, driven)
         except asyncio.CancelledError:
             driven.decision = _left(course, step, driven)
             raise
@@ -108,17 +117,11 @@ def _left(course: Course, step: Step, driven: Driven[T]) -> Decision:
     return course.abandon("the caller left", "cancelled") if isinstance(following, Step) else following
 
 
-async def _run_step(step: Step, begin: Begin[T], driven: Driven[T]) -> tuple[Outcome, ...]:
+async def _run_together(step: Step, begin: Begin[T], driven: Driven[T]) -> tuple[Outcome, ...]:
+    """All at once. A race ends with the first `ok`, any step with its timeout; the rest is given up."""
     first = len(driven.trials) + 1
     trials = [begin(first + index, attempt, step.until) for index, attempt in enumerate(step.attempts)]
     driven.trials.extend(trials)
-    if len(trials) == 1 and step.timeout_ms is None:
-        return (await trials[0].run(),)
-    return await _run_together(step, trials)
-
-
-async def _run_together(step: Step, trials: Sequence[T]) -> tuple[Outcome, ...]:
-    """All at once. A race ends with the first `ok`, any step with its timeout; the rest is given up."""
     timeout_s = None if step.timeout_ms is None else step.timeout_ms / 1000
     loop = asyncio.get_running_loop()
     until = None if timeout_s is None else loop.time() + timeout_s

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from modelux_contracts.errors import OpenAIError
 from modelux_providers.call import ProviderCall
 from modelux_providers.dialects.base import ProviderError
@@ -24,23 +26,19 @@ _RATE_LIMITS = tuple(
 def head(context: Context, call: ProviderCall | None, *, cost_nano: int | None = None) -> bytes:
     """The header lines that tell what served the request."""
     request = context.request
-    lines = b"x-request-id: %b\r\nx-modelux-attempts: %d\r\n" % (
+    lines = b"x-request-id: %b\r\nx-modelux-attempts: %d\r\n%b" % (
         request.request_id.encode(),
         len(context.driven.trials),
+        _policy_lines(context.policy.name, context.policy.version),
     )
-    policy = context.policy
-    if policy.name:
-        lines += header("x-modelux-config", f"@{policy.name}") + b"x-modelux-config-version: %d\r\n" % policy.version
     if call is not None:
-        lines += header("x-modelux-model", call.target.model) + header("x-modelux-provider", call.target.provider)
+        lines += _target_lines(call.target.model, call.target.provider)
         if call.provider_request_id:
             lines += header("x-modelux-provider-request-id", call.provider_request_id)
         if call.dropped:
             lines += header("x-modelux-dropped-fields", ", ".join(call.dropped))
         if call.emulated:
             lines += header("x-modelux-emulated-fields", ", ".join(call.emulated))
-        if len(context.driven.trials) == 1 and b"x-ratelimit-" not in context.limit_lines:
-            lines += _rate_limits(call)
     if cost_nano is not None:
         lines += b"x-modelux-cost-usd: %d.%09d\r\n" % divmod(cost_nano, 1_000_000_000)
     client_id = context.exchange.headers.get(b"x-client-request-id")
@@ -55,6 +53,18 @@ def _rate_limits(call: ProviderCall) -> bytes:
     return b"".join(
         [header(name.decode(), value.decode("latin-1")) for name in _RATE_LIMITS if (value := given.get(name))]
     )
+
+
+@lru_cache(maxsize=4096)
+def _policy_lines(name: str, version: int) -> bytes:
+    if not name:
+        return b""
+    return header("x-modelux-config", f"@{name}") + b"x-modelux-config-version: %d\r\n" % version
+
+
+@lru_cache(maxsize=4096)
+def _target_lines(model: str, provider: str) -> bytes:
+    return header("x-modelux-model", model) + header("x-modelux-provider", provider)
 
 
 def failure(context: Context, decision: Decision) -> ProviderError:

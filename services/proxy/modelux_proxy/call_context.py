@@ -27,6 +27,7 @@ class Context:
         "key",
         "limit_lines",
         "policy",
+        "recorded",
         "request",
         "response_body",
         "response_id",
@@ -57,6 +58,7 @@ class Context:
         self.driven: Driven[ProviderCall] = Driven()
         self.run: Run | None = None
         self.slot = -1
+        self.recorded = False
         self.status = 0
         self.error_code: str | None = None
         self.response_id = ""

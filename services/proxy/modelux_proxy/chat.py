@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from time import perf_counter_ns
 
 from modelux_providers.call import ProviderCall
@@ -21,6 +22,7 @@ from modelux_proxy.rate_limits import RateLimits
 from modelux_proxy.stream import Relay
 from routing_core.engine import Run
 from routing_core.health import Registry
+from routing_core.types import Outcome
 from routing_core.world import World
 
 
@@ -51,38 +53,34 @@ class Lane:
 
     async def serve(self, context: Context, world: World) -> None:
         """Runs the request to its end. Cancelled when the caller leaves; recorded either way."""
-        context.run = Run(context.policy, context.request, world)
-        context.slot = self.emitter.start(lambda: record.note(context))
-        relay = Relay(context, self.keepalive_s) if context.stream else None
+        run = context.run = Run(context.policy, context.request, world)
+        context.slot = self.emitter.start(record.note(context))
+        beginner = Beginner(context, self.client, self.deadlines, self.registry, self.clock)
+        relay = None
         try:
-            await self._drive(context, relay)
+            if context.stream:
+                relay = Relay(context, self.keepalive_s)
+                relay.watch()
+            decision = await drive(run, beginner.begin, context.driven, beginner.may_go_on)
+            call = context.driven.selected
+            if call is None:
+                self._fail(context, answers.failure(context, decision), relay)
+            elif call.answer is not None:
+                self._whole(context, call, call.answer, relay)
+            elif relay is not None:
+                now_ms = self.clock.steady_ms()
+                started_ms = now_ms - (perf_counter_ns() - call.started_ns) // 1_000_000
+                self.registry.observe_head(call.target, started_ms, now_ms)
+                await self._stream(context, call, relay)
         except asyncio.CancelledError:
-            self._left(context)
+            self._ended_early(context, "cancelled", 499, "caller_left")
             raise
         except BaseException:
-            self._broken(context)
+            self._ended_early(context, "error", 500, "internal_error")
             raise
         finally:
             if relay is not None:
                 relay.stop()
-
-    async def _drive(self, context: Context, relay: Relay | None) -> None:
-        beginner = Beginner(context, self.client, self.deadlines, self.registry, self.clock)
-        run = context.run
-        assert run is not None
-        if relay is not None:
-            relay.watch()
-        decision = await drive(run, beginner.begin, context.driven, beginner.may_go_on)
-        call = context.driven.selected
-        if call is None:
-            self._fail(context, answers.failure(context, decision), relay)
-        elif call.answer is not None:
-            self._whole(context, call, call.answer, relay)
-        else:
-            assert relay is not None
-            now_ms = self.clock.steady_ms()
-            self.registry.observe_head(call.target, now_ms - (perf_counter_ns() - call.started_ns) // 1_000_000, now_ms)
-            await self._stream(context, call, relay)
 
     def _whole(self, context: Context, call: ProviderCall, answer: Complete, relay: Relay | None) -> None:
         context.response_id = answer.response_id or ""
@@ -101,7 +99,7 @@ class Lane:
         cost_nano = outcomes[0].cost_nano if len(outcomes) == 1 else sum(each.cost_nano for each in outcomes)
         lines = answers.JSON + answers.head(context, call, cost_nano=cost_nano)
         context.first_sent_ns = perf_counter_ns()
-        self._record(context, "ok")
+        self._record(context, "ok", outcomes)
         context.exchange.respond(200, lines, answer.body)
         self._store(context, 200, answers.JSON, answer.body)
 
@@ -142,35 +140,28 @@ class Lane:
         context.exchange.respond(error.status, lines, body)
         self._store(context, error.status, answers.JSON, body)
 
-    def _left(self, context: Context) -> None:
-        """The caller went away."""
+    def _ended_early(self, context: Context, outcome: str, status: int, code: str) -> None:
+        """The caller went away, or a bug of ours: still no call is left running and no request unrecorded."""
+        if context.recorded:
+            return
         for call in context.driven.trials:
-            call.give_up("cancelled", "caller_left")
-        context.status = 499
-        context.error_code = "caller_left"
-        self._record(context, "cancelled")
+            call.give_up("cancelled", code)
+        context.status = status
+        context.error_code = code
+        self._record(context, outcome)
         self._forget(context)
 
-    def _broken(self, context: Context) -> None:
-        """A bug of ours: still no call is left running and no request unrecorded."""
-        for call in context.driven.trials:
-            call.give_up("cancelled", "internal_error")
-        context.status = 500
-        context.error_code = "internal_error"
-        self._record(context, "error")
-        self._forget(context)
-
-    def _record(self, context: Context, outcome: str) -> None:
+    def _record(self, context: Context, outcome: str, outcomes: Sequence[Outcome] | None = None) -> None:
+        if outcomes is None:
+            outcomes = context.driven.outcomes()
+        context.recorded = True
         emitter = self.emitter
-        event = record.completed(context, outcome, keep_bodies=emitter.keep_bodies)
-        request = context.request
-        emitter.finish(context.slot, context.key.project.key, request.request_id, event)
+        event = record.completed(context, outcome, outcomes, keep_bodies=emitter.keep_bodies)
         key = context.key
-        used = 0
-        for call in context.driven.trials:
-            usage = call.final().usage
-            used += usage.input + usage.output
+        emitter.finish(context.slot, key.project.key, context.request.request_id, event)
         if key.tokens_per_minute:
+            request = context.request
+            used = sum(each.usage.input + each.usage.output for each in outcomes)
             self.rate_limits.settle(key.id, request.input_tokens + (request.max_tokens or 0), used)
         self.metrics.finished(outcome, context.status, context.exchange.arrived_ns)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,9 +54,9 @@ class Emitter:
         self._since_look = 0
         self._recover()
 
-    def start(self, note: Callable[[], bytes]) -> int:
+    def start(self, note: bytes) -> int:
         """Writes a request down before it is dispatched; the slot to give back to `finish`."""
-        return self._inflight.note(note())
+        return self._inflight.note(note)
 
     def finish(self, slot: int, project_key: bytes, request_id: str, event: bytes) -> bool:
         """Appends the event of a request; False where the journal refused it (it is counted)."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from urllib.parse import unquote
 
-from modelux_contracts.errors import OpenAIError, envelope
-from modelux_contracts.ids import new_id
+from modelux_contracts.errors import OpenAIError
 from modelux_proxy import admit, answers, models, openai_schema
 from modelux_proxy.call_context import Context
 from modelux_proxy.chat import Lane
 from modelux_proxy.exchange import Exchange, header
-from modelux_proxy.openai_schema import ChatBody, EmbeddingsBody
+from modelux_proxy.request_ids import RequestIds
 from modelux_proxy.tenants import Key, Tenants
 from routing_core.types import Capability, Request
 from routing_core.world import World
@@ -24,9 +23,11 @@ _CORS = (
     b"access-control-allow-headers: *, authorization\r\naccess-control-max-age: 86400\r\n"
 )
 _EXPOSE = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n"
-_IGNORED_HEADERS = (b"x-portkey-custom-host", b"x-portkey-config", b"x-api-base")
+_IGNORED_HEADERS = frozenset({b"x-portkey-custom-host", b"x-portkey-config", b"x-api-base"})
 
-Handler = Callable[["Proxy", Exchange, str], Awaitable[None]]
+Serving = Coroutine[None, None, None]
+Handler = Callable[["Proxy", Exchange, str, int], Serving | None]
+"""Answers at once, or returns what will."""
 
 
 class Proxy:
@@ -36,128 +37,132 @@ class Proxy:
         self._lane = lane
         self._tenants = tenants
         self._refuse_when_full = refuse_when_full
+        self._ids = RequestIds()
 
     async def __call__(self, exchange: Exchange) -> None:
         """See `http_server.App`."""
-        request_id = new_id("req_")
+        now_us = self._lane.clock.now_us()
+        request_id = self._ids.next(now_us // 1000)
         try:
-            await self._route(exchange, request_id)
+            handler = self._handler(exchange, request_id)
+            serving = handler(self, exchange, request_id, now_us) if handler is not None else None
         except OpenAIError as error:
             self._lane.metrics.refuse(error.code or "invalid_request")
-            if not exchange.started:
-                lines = answers.JSON + answers.own_error(error, request_id) + _cors(exchange) + _client_id(exchange)
-                exchange.respond(error.status, lines, error.body())
+            lines = answers.JSON + answers.own_error(error, request_id) + _cors(exchange) + _client_id(exchange)
+            exchange.respond(error.status, lines, error.body())
+            return
+        if serving is not None:
+            await serving
 
-    async def _route(self, exchange: Exchange, request_id: str) -> None:
-        handler = ROUTES.get(exchange.path)
-        if handler is None:
+    def _handler(self, exchange: Exchange, request_id: str) -> Handler | None:
+        """What serves the path; None where a preflight was answered already. Raises OpenAIError (404, 405)."""
+        route = ROUTES.get(exchange.path)
+        if route is None:
             path = _PREFIXES.sub("/v1", exchange.path, count=1)
-            handler = ROUTES.get(path)
-            if handler is None and path.startswith("/v1/models/"):
-                handler = _MODEL
-        if handler is None:
+            route = ROUTES.get(path)
+            if route is None and path.startswith("/v1/models/"):
+                route = _MODEL
+        if route is None:
             raise OpenAIError(404, f"there is no {exchange.path[:200]} here", code="unknown_url")
+        method, handler = route
+        if exchange.method == method:
+            return handler
         if exchange.method == "OPTIONS":
             exchange.respond(204, b"x-request-id: %b\r\n" % request_id.encode() + _CORS, b"")
-            return
-        method, run = handler
-        if exchange.method != method:
-            headers = (("allow", f"{method}, OPTIONS"),)
-            raise OpenAIError(405, f"use {method} here", code="method_not_allowed", headers=headers)
-        await run(self, exchange, request_id)
+            return None
+        headers = (("allow", f"{method}, OPTIONS"),)
+        raise OpenAIError(405, f"use {method} here", code="method_not_allowed", headers=headers)
 
-    async def chat(self, exchange: Exchange, request_id: str) -> None:
-        now_us = self._lane.clock.now_us()
-        tenants, key = self._enter(exchange, now_us)
+    def chat(self, exchange: Exchange, request_id: str, now_us: int) -> Serving | None:
+        key = self._enter(exchange, now_us)
         body, needs, tokens = openai_schema.read_chat(exchange.body)
-        await self._serve(exchange, request_id, tenants, key, body, needs, tokens, now_us)
+        request = Request(
+            request_id,
+            key.project.id,
+            "chat",
+            body.model,
+            body.stream is True,
+            tokens,
+            body.limit,
+            needs,
+            admit.tags_of(exchange, body.tags),
+            body.end_user_id or body.user,
+            key.id,
+            now_us // 1000,
+        )
+        return self._serve(Context(exchange, key, admit.resolve(key, body.model), request, body, now_us))
 
-    async def embeddings(self, exchange: Exchange, request_id: str) -> None:
-        now_us = self._lane.clock.now_us()
-        tenants, key = self._enter(exchange, now_us)
+    def embeddings(self, exchange: Exchange, request_id: str, now_us: int) -> Serving | None:
+        key = self._enter(exchange, now_us)
         body, tokens = openai_schema.read_embeddings(exchange.body)
-        await self._serve(exchange, request_id, tenants, key, body, _EMBEDDINGS, tokens, now_us)
+        request = Request(
+            request_id,
+            key.project.id,
+            "embeddings",
+            body.model,
+            False,
+            tokens,
+            None,
+            _EMBEDDINGS,
+            admit.tags_of(exchange, body.tags),
+            body.end_user_id or body.user,
+            key.id,
+            now_us // 1000,
+        )
+        return self._serve(Context(exchange, key, admit.resolve(key, body.model), request, body, now_us))
 
-    async def models(self, exchange: Exchange, request_id: str) -> None:
-        _, key = self._authenticate(exchange, self._lane.clock.now_us())
-        self._json(exchange, request_id, models.listing(key))
+    def models(self, exchange: Exchange, request_id: str, now_us: int) -> None:
+        self._json(exchange, request_id, models.listing(self._authenticate(exchange, now_us)))
 
-    async def model(self, exchange: Exchange, request_id: str) -> None:
-        _, key = self._authenticate(exchange, self._lane.clock.now_us())
+    def model(self, exchange: Exchange, request_id: str, now_us: int) -> None:
+        key = self._authenticate(exchange, now_us)
         name = unquote(exchange.path.split("/models/", 1)[1])
         self._json(exchange, request_id, models.one(key, name))
 
-    def _authenticate(self, exchange: Exchange, now_us: int) -> tuple[Tenants, Key]:
+    def _authenticate(self, exchange: Exchange, now_us: int) -> Key:
         tenants = self._tenants()
         if tenants is None:
             message = "the proxy has no configuration yet, try again in a moment"
             raise OpenAIError(503, message, code="not_ready", type="server_error", headers=(("retry-after", "1"),))
-        return tenants, admit.authenticate(tenants, exchange, now_us)
+        return admit.authenticate(tenants, exchange, now_us)
 
-    def _enter(self, exchange: Exchange, now_us: int) -> tuple[Tenants, Key]:
+    def _enter(self, exchange: Exchange, now_us: int) -> Key:
         """Who it is, whether the body is JSON, and whether there is room to record it."""
-        found = self._authenticate(exchange, now_us)
+        key = self._authenticate(exchange, now_us)
         kind = exchange.headers.get(b"content-type", b"application/json")
         if kind != b"application/json":
             _check_type(kind)
         if self._refuse_when_full and self._lane.emitter.full:
             message = "the event journal is full because the message bus does not take events"
             raise OpenAIError(503, message, code="spool_full", type="server_error", headers=(("retry-after", "5"),))
-        return found
+        return key
 
-    async def _serve(
-        self,
-        exchange: Exchange,
-        request_id: str,
-        tenants: Tenants,
-        key: Key,
-        body: ChatBody | EmbeddingsBody,
-        needs: frozenset[Capability],
-        tokens: int,
-        now_us: int,
-    ) -> None:
+    def _serve(self, context: Context) -> Serving | None:
+        """The run of an admitted request; None where a stored answer was given. Raises OpenAIError (409, 422, 429)."""
         lane = self._lane
-        policy = admit.resolve(key, body.model)
-        tags = admit.tags_of(exchange, body.tags)
-        chat = isinstance(body, ChatBody)
-        limit = body.limit if isinstance(body, ChatBody) else None
-        request = Request(
-            request_id,
-            key.project.id,
-            "chat" if chat else "embeddings",
-            body.model,
-            bool(isinstance(body, ChatBody) and body.stream),
-            tokens,
-            limit,
-            needs,
-            tags,
-            body.end_user_id or body.user,
-            key.id,
-            now_us // 1000,
-        )
-        context = Context(exchange, key, policy, request, body, now_us)
-        if self._stored(context, now_us):
-            return
+        key, request, exchange = context.key, context.request, context.exchange
+        headers = exchange.headers
+        if b"idempotency-key" in headers and self._stored(context):
+            return None
         try:
             if key.requests_per_minute or key.tokens_per_minute:
+                estimate = request.input_tokens + (request.max_tokens or 0)
                 context.limit_lines = lane.rate_limits.admit(
-                    key.id, key.requests_per_minute, key.tokens_per_minute, tokens + (limit or 0), now_us / 1e6
+                    key.id, key.requests_per_minute, key.tokens_per_minute, estimate, context.arrived_us / 1e6
                 )
             self.reserve(context)
         except OpenAIError:
             if context.idempotency_key:
                 lane.idempotency.forget(key.id, context.idempotency_key)
             raise
-        if b"origin" in exchange.headers:
+        if b"origin" in headers:
             context.limit_lines += _EXPOSE
-        ignored = [name.decode() for name in _IGNORED_HEADERS if name in exchange.headers]
-        if ignored:
-            context.limit_lines += header("x-modelux-ignored-headers", ", ".join(ignored))
+        if not _IGNORED_HEADERS.isdisjoint(headers):
+            names = sorted(name.decode() for name in _IGNORED_HEADERS.intersection(headers))
+            context.limit_lines += header("x-modelux-ignored-headers", ", ".join(names))
         project = key.project
-        world = World(
-            project.offers, lane.registry.view(lane.clock.steady_ms()), project.policies, (), project.price_version
-        )
-        await lane.serve(context, world)
+        health = lane.registry.view(lane.clock.steady_ms())
+        return lane.serve(context, World(project.offers, health, project.policies, (), project.price_version))
 
     def reserve(self, context: Context) -> None:
         """The place where a request's worst cost is reserved under every spend cap that applies, before any call.
@@ -165,15 +170,12 @@ class Proxy:
         No caps exist yet, so nothing is reserved and every request passes.
         """
 
-    def _stored(self, context: Context, now_us: int) -> bool:
-        """Answers a repeated request with the stored answer."""
+    def _stored(self, context: Context) -> bool:
+        """Answers a repeated request with the stored answer, or takes its key."""
         exchange = context.exchange
-        given = exchange.headers.get(b"idempotency-key")
-        if given is None:
-            return False
-        key = given.decode("latin-1")
-        idempotency = self._lane.idempotency
-        stored = idempotency.begin(context.key.id, key, exchange.path, exchange.body, now_us / 1e6)
+        key = exchange.headers[b"idempotency-key"].decode("latin-1")
+        now_s = context.arrived_us / 1e6
+        stored = self._lane.idempotency.begin(context.key.id, key, exchange.path, exchange.body, now_s)
         if stored is None:
             context.idempotency_key = key
             return False
@@ -199,11 +201,6 @@ def _cors(exchange: Exchange) -> bytes:
 def _client_id(exchange: Exchange) -> bytes:
     given = exchange.headers.get(b"x-client-request-id")
     return b"" if given is None else header("x-client-request-id", given[:256].decode("latin-1"))
-
-
-def unavailable(message: str, code: str) -> bytes:
-    """The body of an error of ours that no request caused."""
-    return envelope(message, type="server_error", code=code)
 
 
 _EMBEDDINGS: frozenset[Capability] = frozenset({"embeddings"})

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import perf_counter_ns
 
 import msgspec
 
-from modelux.events.v1.request_pb2 import AttemptRecord, RequestCompleted
-from modelux.events.v1.request_pb2 import Usage as UsageRecord
-from modelux_providers.call import ProviderCall
+from modelux.events.v1.request_pb2 import RequestCompleted
+from modelux_proxy import event_wire as wire
 from modelux_proxy.call_context import Context
-from routing_core.types import Outcome, Usage
+from routing_core.types import Outcome
 
+_CONSTANTS_KEPT = 10_000
 BODY_LIMIT = 384 * 1024
 """Of request and response together; larger ones are not kept, as a bus carries messages of up to 1 MiB."""
 
@@ -73,105 +74,90 @@ def unknown(payload: bytes) -> tuple[str, str, bytes] | None:
     return left.project_id, left.request_id, event.SerializeToString()
 
 
-def completed(context: Context, outcome: str, *, keep_bodies: bool) -> bytes:
-    """The event of a request that has ended, encoded."""
+def completed(context: Context, outcome: str, outcomes: Sequence[Outcome], *, keep_bodies: bool) -> bytes:
+    """The event of a request that has ended, encoded. `outcomes` are those of its attempts, final."""
     ended_ns = perf_counter_ns()
     arrived_ns = context.exchange.arrived_ns
     calls = context.driven.trials
-    outcomes = [call.final() for call in calls]
     starts = [call.started_ns - arrived_ns for call in calls]
-    project, request = context.key.project, context.request
-    full = project.full_logging and keep_bodies
-    response_body = context.response_body if full else b""
-    if full and len(context.exchange.body) + len(response_body) > BODY_LIMIT:
-        full = False
-    selected = context.driven.selected
-    last = selected or (calls[-1] if calls else None)
+    request = context.request
     first_ns = context.first_sent_ns
     latency_us = (ended_ns - arrived_ns) // 1000
-    event = RequestCompleted(
-        request_id=request.request_id,
-        organization_id=project.organization_id,
-        project_id=project.id,
-        key_id=context.key.id,
-        started_at_us=context.arrived_us,
-        endpoint=request.endpoint,
-        requested_model=request.model,
-        config_slug=context.policy.name,
-        config_version=context.policy.version,
-        outcome=outcome,
-        status=context.status,
-        stream=request.stream,
-        cost_nano=sum([each.cost_nano for each in outcomes]),
-        latency_us=latency_us,
-        ttft_us=(first_ns - arrived_ns) // 1000 if first_ns else -1,
-        overhead_us=max(latency_us - _covered_us(calls, starts, outcomes), 0),
-        attempts=[_attempt(call, each, start) for call, each, start in zip(calls, outcomes, starts, strict=True)],
-        logging_mode="full" if project.full_logging else "metadata_only",
-    )
-    if context.error_code:
-        event.error_code = context.error_code
-    if request.tags:
-        event.tags.update(request.tags)
-    if request.end_user_id:
-        event.end_user_id = request.end_user_id
-    if context.response_id:
-        event.response_id = context.response_id
-    if last is not None:
-        event.model, event.provider, event.credential_id = (
-            last.target.model,
-            last.target.provider,
-            last.target.credential_id,
-        )
-        event.usage.CopyFrom(_usage(last.final().usage))
-    if full:
-        event.request_body = context.exchange.body
-        event.response_body = response_body
-    elif project.full_logging:
-        event.body_shed = True
-    _explain(event, context, outcomes, starts)
-    return event.SerializeToString()
-
-
-def _explain(event: RequestCompleted, context: Context, outcomes: list[Outcome], starts: list[int]) -> None:
     run = context.run
-    if run is None or run.decision is None:
-        return
-    event.policy_type = run.decision.policy_type
-    event.price_version = run.world.price_version
-    event.trace_json = _encode(run.trace(outcomes, [start / 1e6 for start in starts]))
-
-
-def _attempt(call: ProviderCall, outcome: Outcome, start_ns: int) -> AttemptRecord:
-    return AttemptRecord(
-        number=call.number,
-        model=outcome.target.model,
-        provider=outcome.target.provider,
-        credential_id=outcome.target.credential_id,
-        kind=outcome.kind,
-        status=outcome.status or 0,
-        error_code=outcome.error_code or "",
-        latency_us=int(outcome.latency_ms * 1000),
-        ttft_us=-1 if outcome.ttft_ms is None else int(outcome.ttft_ms * 1000),
-        usage=_usage(outcome.usage),
-        cost_nano=outcome.cost_nano,
-        started_us=start_ns // 1000,
+    decision = None if run is None else run.decision
+    request_body, response_body, shed = _bodies(context, keep_bodies)
+    trace = b""
+    if run is not None and decision is not None:
+        trace = _encode(run.trace(outcomes, [start / 1e6 for start in starts]))
+    answered = context.driven.selected_index
+    last = outcomes[answered] if answered is not None else outcomes[-1] if outcomes else None
+    return b"".join(
+        (
+            _constant(context),
+            wire.measured(
+                request.request_id,
+                context.arrived_us,
+                outcome,
+                context.status,
+                sum([each.cost_nano for each in outcomes]),
+                latency_us,
+                (first_ns - arrived_ns) // 1000 if first_ns else -1,
+                max(latency_us - _covered_us(starts, outcomes), 0),
+            ),
+            wire.optional(
+                "" if decision is None else decision.policy_type,
+                context.error_code or "",
+                request.end_user_id or "",
+                context.response_id,
+                request.tags,
+                shed,
+            ),
+            b"" if last is None else wire.served_by(last.target, wire.usage(last.usage)),
+            wire.attempts(outcomes, [call.number for call in calls], [start // 1000 for start in starts]),
+            *wire.bodies(trace, request_body, response_body),
+        )
     )
 
 
-def _usage(usage: Usage) -> UsageRecord:
-    return UsageRecord(
-        input=usage.input,
-        output=usage.output,
-        cache_read=usage.cache_read,
-        cache_write=usage.cache_write,
-        reasoning=usage.reasoning,
-        estimated=usage.estimated,
-    )
+def _constant(context: Context) -> bytes:
+    """Kept per project, as the same few combinations come again and again."""
+    project, request, policy = context.key.project, context.request, context.policy
+    place = (context.key.id, request.model, policy.version, request.stream, request.endpoint)
+    found = project.wire.get(place)
+    if found is None:
+        if len(project.wire) >= _CONSTANTS_KEPT:
+            project.wire.clear()
+        found = project.wire[place] = wire.constant(
+            project.organization_id,
+            project.id,
+            context.key.id,
+            request.endpoint,
+            request.model,
+            policy.name,
+            policy.version,
+            request.stream,
+            project.full_logging,
+            project.price_version,
+        )
+    return found
 
 
-def _covered_us(calls: list[ProviderCall], starts: list[int], outcomes: list[Outcome]) -> int:
+def _bodies(context: Context, keep: bool) -> tuple[bytes, bytes, bool]:
+    """Request and response body as far as they are kept, and whether they were left out although the project wants
+    them.
+    """
+    if not context.key.project.full_logging:
+        return b"", b"", False
+    request, response = context.exchange.body, context.response_body
+    if not keep or len(request) + len(response) > BODY_LIMIT:
+        return b"", b"", True
+    return request, response, False
+
+
+def _covered_us(starts: Sequence[int], outcomes: Sequence[Outcome]) -> int:
     """Time during which at least one call was under way."""
+    if len(outcomes) == 1:
+        return int(outcomes[0].latency_ms * 1000)
     covered = 0
     reached = 0
     for start, outcome in sorted(zip(starts, outcomes, strict=True), key=lambda pair: pair[0]):

@@ -32,6 +32,8 @@ class Project:
     key: bytes = b""
     """Its id as the bus key."""
     price_version: str = ""
+    wire: dict[tuple[object, ...], bytes] = field(default_factory=dict, repr=False, compare=False)
+    """Encoded parts of events that come again and again."""
     plain: dict[str, NamedPolicy] = field(default_factory=dict, repr=False, compare=False)
 
     def plain_policy(self, model: str) -> NamedPolicy:

@@ -62,8 +62,8 @@ async def test_without_a_bus_events_stay(start):
 
 async def test_a_request_that_never_ended_becomes_an_unknown_one(tmp_path: Path):
     dead = Emitter(tmp_path, 2**20)
-    slot = dead.start(note)
-    dead.finish(dead.start(lambda: note("req_" + "1" * 26)), b"proj", "req_" + "1" * 26, b"")
+    slot = dead.start(note())
+    dead.finish(dead.start(note("req_" + "1" * 26)), b"proj", "req_" + "1" * 26, b"")
     assert slot >= 0
     dead._journal.close()  # as a kill would, without giving the slot back
     heir = Emitter(tmp_path, 2**20)

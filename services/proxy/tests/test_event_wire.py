@@ -1,0 +1,119 @@
+"""Events written by hand are what the generated class reads."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelux.events.v1.request_pb2 import RequestCompleted
+from modelux_proxy import event_wire as wire
+from routing_core.types import Outcome, Target, Usage
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+COUNT = st.integers(0, 2**62)
+USAGE = st.builds(Usage, COUNT, COUNT, COUNT, COUNT, COUNT, st.booleans())
+TARGET = st.builds(Target, TEXT, TEXT, TEXT)
+OUTCOME = st.builds(
+    Outcome,
+    TARGET,
+    st.sampled_from(["ok", "status", "timeout", "connect", "invalid", "cut", "cancelled"]),
+    st.none() | st.integers(0, 599),
+    st.floats(0, 1e9),
+    st.none() | st.floats(0, 1e9),
+    USAGE,
+    COUNT,
+    st.none() | TEXT,
+)
+END = st.sampled_from(["ok", "error", "cancelled", "unknown"])
+REQUEST_ID = st.text("0123456789abcdefghjkmnpqrstvwxyz", min_size=26, max_size=26).map("req_".__add__)
+
+
+@given(TEXT, TEXT, TEXT, TEXT, TEXT, TEXT, st.integers(0, 2**31 - 1), st.booleans(), st.booleans(), TEXT)
+def test_constant_fields(org, project, key, endpoint, model, slug, version, stream, full, prices):
+    event = RequestCompleted.FromString(
+        wire.constant(org, project, key, endpoint, model, slug, version, stream, full, prices)
+    )
+    assert event == RequestCompleted(
+        organization_id=org,
+        project_id=project,
+        key_id=key,
+        endpoint=endpoint,
+        requested_model=model,
+        config_slug=slug,
+        config_version=version,
+        stream=stream,
+        logging_mode="full" if full else "metadata_only",
+        price_version=prices,
+    )
+
+
+@given(
+    REQUEST_ID,
+    COUNT,
+    END,
+    st.integers(0, 599),
+    COUNT,
+    COUNT,
+    st.integers(-1, 2**62),
+    COUNT,
+)
+def test_measured_fields(request_id, started, outcome, status, cost, latency, ttft, overhead):
+    event = RequestCompleted.FromString(
+        wire.measured(request_id, started, outcome, status, cost, latency, ttft, overhead)
+    )
+    assert event == RequestCompleted(
+        request_id=request_id,
+        started_at_us=started,
+        outcome=outcome,
+        status=status,
+        cost_nano=cost,
+        latency_us=latency,
+        ttft_us=ttft,
+        overhead_us=overhead,
+    )
+
+
+@given(TEXT, TEXT, TEXT, TEXT, st.dictionaries(TEXT, TEXT, max_size=5), st.booleans())
+def test_optional_fields(policy, error, user, response, tags, shed):
+    event = RequestCompleted.FromString(wire.optional(policy, error, user, response, tags, shed))
+    assert event == RequestCompleted(
+        policy_type=policy, error_code=error, end_user_id=user, response_id=response, tags=tags, body_shed=shed
+    )
+
+
+@given(TARGET, USAGE, st.binary(), st.binary(), st.binary())
+def test_the_answer_and_the_bodies(target, usage, trace, request, response):
+    event = RequestCompleted.FromString(
+        wire.served_by(target, wire.usage(usage)) + b"".join(wire.bodies(trace, request, response))
+    )
+    assert (event.model, event.provider, event.credential_id) == (target.model, target.provider, target.credential_id)
+    assert (event.trace_json, event.request_body, event.response_body) == (trace, request, response)
+    assert read(event.usage) == usage
+
+
+@given(st.lists(OUTCOME, max_size=4), st.data())
+def test_attempts(outcomes, data):
+    starts = [data.draw(COUNT) for _ in outcomes]
+    event = RequestCompleted.FromString(wire.attempts(outcomes, range(1, len(outcomes) + 1), starts))
+    assert len(event.attempts) == len(outcomes)
+    for index, (found, outcome) in enumerate(zip(event.attempts, outcomes, strict=True)):
+        assert found.number == index + 1
+        assert Target(found.model, found.provider, found.credential_id) == outcome.target
+        assert found.kind == outcome.kind
+        assert found.status == (outcome.status or 0)
+        assert found.error_code == (outcome.error_code or "")
+        assert found.latency_us == int(outcome.latency_ms * 1000)
+        assert found.ttft_us == (-1 if outcome.ttft_ms is None else int(outcome.ttft_ms * 1000))
+        assert read(found.usage) == outcome.usage
+        assert found.cost_nano == outcome.cost_nano
+        assert found.started_us == starts[index]
+
+
+def test_half_a_surrogate_pair_does_no_harm():
+    assert RequestCompleted.FromString(wire.optional("", "\ud800x", "", "", {}, False)).error_code == "?x"
+
+
+def read(usage: object) -> Usage:
+    return Usage(
+        *(getattr(usage, name) for name in ("input", "output", "cache_read", "cache_write", "reasoning", "estimated"))
+    )
