@@ -277,7 +277,18 @@ def project(port: int, policies: Mapping[str, object], ports: Mapping[str, int])
     named = {slug: NamedPolicy(slug, 3, parse_policy(document)) for slug, document in policies.items()}
     named |= {f"{slug}:3": policy for slug, policy in list(named.items())}
     facts = {offer.target: offer for each in offers.values() for offer in each}
-    return Project("proj_1", "org_1", True, 0, named, frozenset({"retired"}), offers, routes, facts, b"proj_1")
+    return Project(
+        id="proj_1",
+        organization_id="org_1",
+        full_logging=True,
+        default_max_tokens=0,
+        policies=named,
+        archived=frozenset({"retired"}),
+        offers=offers,
+        routes=routes,
+        facts=facts,
+        key=b"proj_1",
+    )
 
 
 @asynccontextmanager
@@ -314,7 +325,7 @@ def start(tmp_path: Path) -> Start:
         async with Simulator.start(scenario) as simulator, unwrapped(), asyncio.TaskGroup() as group:
             own = project(simulator.port, policies, ports or {})
             caller = replace(Key("key_1", own, 0, 0, 0, frozenset()), **(key or {}))
-            tenants = Tenants(7, {sha256(KEY.encode()).digest(): caller}, {own.id: own}, "prices-1")
+            tenants = Tenants(7, {sha256(KEY.encode()).digest(): caller}, {own.id: own})
             client = Client(Guard(), ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
             emitter = Emitter(tmp_path, 256 * 1024 * 1024)
             lane = Lane(
@@ -336,7 +347,7 @@ def start(tmp_path: Path) -> Start:
             finally:
                 server.close()
                 await client.close()
-                emitter.close()
+        emitter.close()
 
     return running
 

@@ -221,7 +221,7 @@ class ProviderCall:
         if self._outcome is not None:
             return self._outcome
         ended = self._ended_ns or perf_counter_ns()
-        usage = self._usage if self._usage is not None else self._estimate()
+        usage = self._spent()
         price = self._terms.price
         outcome = Outcome(
             self.target,
@@ -242,7 +242,7 @@ class ProviderCall:
     def usage_chunk(self) -> bytes:
         """The closing usage event, for a caller that asked where the provider sent none."""
         assert self._parser is not None
-        return self._parser.usage_chunk(self._usage if self._usage is not None else self._estimate())
+        return self._parser.usage_chunk(self._spent())
 
     async def _run(self) -> None:
         route, terms = self.route, self._terms
@@ -334,8 +334,19 @@ class ProviderCall:
                 self._response.release()
             else:
                 self._response.abort()
-        if self.on_end is not None:
-            self.on_end(self.final())
+        on_end, self.on_end = self.on_end, None  # a call that has ended holds on to nobody
+        if on_end is not None:
+            on_end(self.final())
+
+    def _spent(self) -> Usage:
+        """What the provider said; of a stream that broke off, at least what came since it last said something."""
+        told = self._usage
+        if told is None:
+            return self._estimate()
+        if self._kind in (None, "ok") or not self._first_ns:
+            return told
+        output = max(told.output, self._content_chunks)
+        return Usage(told.input, output, told.cache_read, told.cache_write, told.reasoning, estimated=True)
 
     def _estimate(self) -> Usage:
         """What the provider will have counted, where it did not say: nothing unless the request reached it."""

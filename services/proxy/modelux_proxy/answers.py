@@ -21,6 +21,7 @@ _RATE_LIMITS = tuple(
     for what in (b"limit", b"remaining", b"reset")
     for unit in (b"requests", b"tokens")
 )
+_LIMIT_NAMES = frozenset(_RATE_LIMITS)
 
 
 def head(context: Context, call: ProviderCall | None, *, cost_nano: int | None = None) -> bytes:
@@ -39,6 +40,8 @@ def head(context: Context, call: ProviderCall | None, *, cost_nano: int | None =
             lines += header("x-modelux-dropped-fields", ", ".join(call.dropped))
         if call.emulated:
             lines += header("x-modelux-emulated-fields", ", ".join(call.emulated))
+        if not _LIMIT_NAMES.isdisjoint(call.headers) and len(context.driven.trials) == 1:
+            lines += _rate_limits(context, call)
     if cost_nano is not None:
         lines += b"x-modelux-cost-usd: %d.%09d\r\n" % divmod(cost_nano, 1_000_000_000)
     client_id = context.exchange.headers.get(b"x-client-request-id")
@@ -47,8 +50,10 @@ def head(context: Context, call: ProviderCall | None, *, cost_nano: int | None =
     return lines + context.limit_lines
 
 
-def _rate_limits(call: ProviderCall) -> bytes:
-    """The provider's own limits, which mean something to the caller only where it alone was asked."""
+def _rate_limits(context: Context, call: ProviderCall) -> bytes:
+    """The provider's own limits, which mean something to the caller only where it alone was asked and we set none."""
+    if b"x-ratelimit-" in context.limit_lines:
+        return b""
     given = call.headers
     return b"".join(
         [header(name.decode(), value.decode("latin-1")) for name in _RATE_LIMITS if (value := given.get(name))]

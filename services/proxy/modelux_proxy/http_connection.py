@@ -285,7 +285,7 @@ class Connection(asyncio.Protocol):
         """Runs the requests of this connection in order, until it is gone."""
         queue = self._queue
         run = self._server.run
-        while True:
+        while self._transport is not None:  # a bug of ours may have swallowed the cancellation
             if not queue:
                 self._wake = self._loop.create_future()
                 await self._wake

@@ -42,6 +42,7 @@ class Server:
         self._idle = asyncio.Event()
 
     async def listen(self, sock: socket.socket) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited: every event leaves at once
         self._listener = await self._loop.create_server(lambda: Connection(self, self._loop), sock=sock, backlog=2048)
         self._sweeper = self._group.create_task(self._sweep())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from time import perf_counter_ns
 
@@ -13,6 +14,8 @@ from modelux_proxy.call_context import Context
 from routing_core.types import Outcome
 
 _CONSTANTS_KEPT = 10_000
+_OBFUSCATION = re.compile(rb',"obfuscation":"[^"\\]*"')
+"""Random padding of stream chunks; quotes inside of texts are escaped, so only the member itself looks like this."""
 BODY_LIMIT = 384 * 1024
 """Of request and response together; larger ones are not kept, as a bus carries messages of up to 1 MiB."""
 
@@ -80,6 +83,7 @@ def completed(context: Context, outcome: str, outcomes: Sequence[Outcome], *, ke
     arrived_ns = context.exchange.arrived_ns
     calls = context.driven.trials
     starts = [call.started_ns - arrived_ns for call in calls]
+    starts_us = [(start + 500) // 1000 for start in starts]
     request = context.request
     first_ns = context.first_sent_ns
     latency_us = (ended_ns - arrived_ns) // 1000
@@ -88,7 +92,7 @@ def completed(context: Context, outcome: str, outcomes: Sequence[Outcome], *, ke
     request_body, response_body, shed = _bodies(context, keep_bodies)
     trace = b""
     if run is not None and decision is not None:
-        trace = _encode(run.trace(outcomes, [start / 1e6 for start in starts]))
+        trace = _encode(run.trace(outcomes, [start / 1000 for start in starts_us]))
     answered = context.driven.selected_index
     last = outcomes[answered] if answered is not None else outcomes[-1] if outcomes else None
     return b"".join(
@@ -112,8 +116,9 @@ def completed(context: Context, outcome: str, outcomes: Sequence[Outcome], *, ke
                 request.tags,
                 shed,
             ),
+            wire.features(request.input_tokens, request.max_tokens, request.needs),
             b"" if last is None else wire.served_by(last.target, wire.usage(last.usage)),
-            wire.attempts(outcomes, [call.number for call in calls], [start // 1000 for start in starts]),
+            wire.attempts(outcomes, [call.number for call in calls], starts_us),
             *wire.bodies(trace, request_body, response_body),
         )
     )
@@ -149,6 +154,8 @@ def _bodies(context: Context, keep: bool) -> tuple[bytes, bytes, bool]:
     if not context.key.project.full_logging:
         return b"", b"", False
     request, response = context.exchange.body, context.response_body
+    if context.stream and b'"obfuscation":"' in response:
+        response = _OBFUSCATION.sub(b"", response)
     if not keep or len(request) + len(response) > BODY_LIMIT:
         return b"", b"", True
     return request, response, False
