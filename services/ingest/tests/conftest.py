@@ -74,6 +74,9 @@ def make_event() -> EventMaker:
             "logging_mode": "full",
             "price_version": "p1",
             "response_id": "chatcmpl-1",
+            "estimated_input_tokens": 12,
+            "max_tokens": 256,
+            "needs": ["tools", "vision"],
         }  # fmt: skip
         return RequestCompleted(**{**common, **fields})  # type: ignore[arg-type]  # fields by name
 

@@ -7,7 +7,7 @@ the generated class and serialising it costs four times as much, which would be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import get_args
 
@@ -57,8 +57,8 @@ def tag(number: int, kind: int = 2) -> bytes:
     return _slow_varint(number << 3 | kind)
 
 
-_T = [b"", *(tag(number) for number in range(1, 33))]
-_V = [b"", *(tag(number, 0) for number in range(1, 33))]
+_T = [b"", *(tag(number) for number in range(1, 36))]
+_V = [b"", *(tag(number, 0) for number in range(1, 36))]
 
 
 _KINDS: Mapping[str, bytes] = {kind: text(_T[5], kind) for kind in get_args(OutcomeKind)}
@@ -110,7 +110,7 @@ def measured(
             b"\n\x1e",
             request_id.encode(),
             _V[5],
-            _micros(started_at_us),
+            _epoch(started_at_us),
             _ENDS[outcome],
             _V[12],
             varint(status),
@@ -142,6 +142,16 @@ def optional(
         out += _T[18] + varint(len(entry)) + entry
     if body_shed:
         out += _V[30] + b"\x01"
+    return out
+
+
+def features(input_tokens: int, max_tokens: int | None, needs: Collection[str]) -> bytes:
+    """What the policy knew of the request's size and needs."""
+    out = _V[33] + varint(input_tokens)
+    if max_tokens:
+        out += _V[34] + varint(max_tokens)
+    if needs:
+        out += b"".join([text(_T[35], name) for name in sorted(needs)])
     return out
 
 
@@ -194,9 +204,9 @@ def _attempt(outcome: Outcome, number: int, started_us: int) -> bytes:
             _V[6],
             varint(outcome.status or 0),
             _V[8],
-            varint(int(outcome.latency_ms * 1000)),
+            varint(micros(outcome.latency_ms)),
             _V[9],
-            _MINUS_ONE if ttft_ms is None else varint(int(ttft_ms * 1000)),
+            _MINUS_ONE if ttft_ms is None else varint(micros(ttft_ms)),
             field(_T[10], usage(outcome.usage)),
             _V[11],
             varint(outcome.cost_nano),
@@ -218,7 +228,12 @@ def _target(target: Target) -> tuple[bytes, bytes]:
     return request, attempt
 
 
-def _micros(value: int) -> bytes:
+def micros(milliseconds: float) -> int:
+    """Whole microseconds: rounded, since 1.001 ms times 1000 is a little less than 1001."""
+    return int(milliseconds * 1000 + 0.5)
+
+
+def _epoch(value: int) -> bytes:
     """Microseconds since the epoch: eight bytes from 1987 to 4253."""
     if not 1 << 49 <= value < 1 << 56:
         return varint(value)

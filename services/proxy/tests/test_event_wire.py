@@ -81,6 +81,17 @@ def test_optional_fields(policy, error, user, response, tags, shed):
     )
 
 
+@given(COUNT, st.none() | st.integers(1, 2**62), st.frozensets(st.sampled_from(["tools", "vision", "logprobs"])))
+def test_what_the_policy_knew_of_the_request(tokens, limit, needs):
+    event = RequestCompleted.FromString(wire.features(tokens, limit, needs))
+    assert event == RequestCompleted(estimated_input_tokens=tokens, max_tokens=limit or 0, needs=sorted(needs))
+
+
+@given(st.integers(0, 10**9))
+def test_microseconds_survive_as_milliseconds(count):
+    assert wire.micros(count / 1000) == count
+
+
 @given(TARGET, USAGE, st.binary(), st.binary(), st.binary())
 def test_the_answer_and_the_bodies(target, usage, trace, request, response):
     event = RequestCompleted.FromString(
@@ -102,8 +113,8 @@ def test_attempts(outcomes, data):
         assert found.kind == outcome.kind
         assert found.status == (outcome.status or 0)
         assert found.error_code == (outcome.error_code or "")
-        assert found.latency_us == int(outcome.latency_ms * 1000)
-        assert found.ttft_us == (-1 if outcome.ttft_ms is None else int(outcome.ttft_ms * 1000))
+        assert found.latency_us == wire.micros(outcome.latency_ms)
+        assert found.ttft_us == (-1 if outcome.ttft_ms is None else wire.micros(outcome.ttft_ms))
         assert read(found.usage) == outcome.usage
         assert found.cost_nano == outcome.cost_nano
         assert found.started_us == starts[index]

@@ -51,7 +51,7 @@ class AttemptRecord(_message.Message):
     def __init__(self, number: _Optional[int] = ..., model: _Optional[str] = ..., provider: _Optional[str] = ..., credential_id: _Optional[str] = ..., kind: _Optional[str] = ..., status: _Optional[int] = ..., error_code: _Optional[str] = ..., latency_us: _Optional[int] = ..., ttft_us: _Optional[int] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., cost_nano: _Optional[int] = ..., started_us: _Optional[int] = ...) -> None: ...
 
 class RequestCompleted(_message.Message):
-    __slots__ = ("request_id", "organization_id", "project_id", "key_id", "started_at_us", "endpoint", "requested_model", "config_slug", "config_version", "policy_type", "outcome", "status", "error_code", "model", "provider", "credential_id", "stream", "tags", "end_user_id", "usage", "cost_nano", "latency_us", "ttft_us", "overhead_us", "attempts", "trace_json", "request_body", "response_body", "logging_mode", "body_shed", "price_version", "response_id")
+    __slots__ = ("request_id", "organization_id", "project_id", "key_id", "started_at_us", "endpoint", "requested_model", "config_slug", "config_version", "policy_type", "outcome", "status", "error_code", "model", "provider", "credential_id", "stream", "tags", "end_user_id", "usage", "cost_nano", "latency_us", "ttft_us", "overhead_us", "attempts", "trace_json", "request_body", "response_body", "logging_mode", "body_shed", "price_version", "response_id", "estimated_input_tokens", "max_tokens", "needs")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +91,9 @@ class RequestCompleted(_message.Message):
     BODY_SHED_FIELD_NUMBER: _ClassVar[int]
     PRICE_VERSION_FIELD_NUMBER: _ClassVar[int]
     RESPONSE_ID_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    NEEDS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     organization_id: str
     project_id: str
@@ -123,4 +126,7 @@ class RequestCompleted(_message.Message):
     body_shed: bool
     price_version: str
     response_id: str
-    def __init__(self, request_id: _Optional[str] = ..., organization_id: _Optional[str] = ..., project_id: _Optional[str] = ..., key_id: _Optional[str] = ..., started_at_us: _Optional[int] = ..., endpoint: _Optional[str] = ..., requested_model: _Optional[str] = ..., config_slug: _Optional[str] = ..., config_version: _Optional[int] = ..., policy_type: _Optional[str] = ..., outcome: _Optional[str] = ..., status: _Optional[int] = ..., error_code: _Optional[str] = ..., model: _Optional[str] = ..., provider: _Optional[str] = ..., credential_id: _Optional[str] = ..., stream: _Optional[bool] = ..., tags: _Optional[_Mapping[str, str]] = ..., end_user_id: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., cost_nano: _Optional[int] = ..., latency_us: _Optional[int] = ..., ttft_us: _Optional[int] = ..., overhead_us: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[AttemptRecord, _Mapping]]] = ..., trace_json: _Optional[bytes] = ..., request_body: _Optional[bytes] = ..., response_body: _Optional[bytes] = ..., logging_mode: _Optional[str] = ..., body_shed: _Optional[bool] = ..., price_version: _Optional[str] = ..., response_id: _Optional[str] = ...) -> None: ...
+    estimated_input_tokens: int
+    max_tokens: int
+    needs: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, request_id: _Optional[str] = ..., organization_id: _Optional[str] = ..., project_id: _Optional[str] = ..., key_id: _Optional[str] = ..., started_at_us: _Optional[int] = ..., endpoint: _Optional[str] = ..., requested_model: _Optional[str] = ..., config_slug: _Optional[str] = ..., config_version: _Optional[int] = ..., policy_type: _Optional[str] = ..., outcome: _Optional[str] = ..., status: _Optional[int] = ..., error_code: _Optional[str] = ..., model: _Optional[str] = ..., provider: _Optional[str] = ..., credential_id: _Optional[str] = ..., stream: _Optional[bool] = ..., tags: _Optional[_Mapping[str, str]] = ..., end_user_id: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., cost_nano: _Optional[int] = ..., latency_us: _Optional[int] = ..., ttft_us: _Optional[int] = ..., overhead_us: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[AttemptRecord, _Mapping]]] = ..., trace_json: _Optional[bytes] = ..., request_body: _Optional[bytes] = ..., response_body: _Optional[bytes] = ..., logging_mode: _Optional[str] = ..., body_shed: _Optional[bool] = ..., price_version: _Optional[str] = ..., response_id: _Optional[str] = ..., estimated_input_tokens: _Optional[int] = ..., max_tokens: _Optional[int] = ..., needs: _Optional[_Iterable[str]] = ...) -> None: ...
