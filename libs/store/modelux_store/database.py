@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -85,9 +86,12 @@ class Database:
                 whoever tries again must be able to bear that it was done.
             AlreadyExists: a unique constraint.
         """
+        cancelled = _Cancellations()
         try:
             async with self._pool.connection() as connection, connection.transaction():
+                cancelled.heed()
                 yield Transaction(connection)
+            cancelled.heed()
         except psycopg.errors.UniqueViolation as error:
             raise AlreadyExists(error.diag.constraint_name or "") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
@@ -95,6 +99,18 @@ class Database:
 
     async def close(self) -> None:
         await self._pool.close()
+
+
+class _Cancellations:
+    """Raises a cancellation that the pool lost: it waits by `asyncio.wait_for`, which does so before Python 3.12."""
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self._before = self._task.cancelling() if self._task else 0
+
+    def heed(self) -> None:
+        if self._task and self._task.cancelling() > self._before:
+            raise asyncio.CancelledError
 
 
 def _reason(error: psycopg.Error) -> str:

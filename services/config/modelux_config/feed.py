@@ -38,7 +38,8 @@ class Feed:
             self._poked.clear()
             await self._refresh()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._poked.wait(), POLL_S)
+                async with asyncio.timeout(POLL_S):
+                    await self._poked.wait()
 
     async def watch(self, since_version: int) -> AsyncIterator[WatchSnapshotResponse]:
         """The state at this moment or later: first the whole snapshot, unless `since_version` is the current one;

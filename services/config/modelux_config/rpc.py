@@ -72,7 +72,8 @@ class Edge:
     def _admin(self, operation: Operation) -> grpc.RpcMethodHandler[Message, Message]:
         async def call(request: Message, context: Context) -> Message:
             try:
-                await asyncio.wait_for(self.started.wait(), START_S)
+                async with asyncio.timeout(START_S):
+                    await self.started.wait()
                 answer = await perform(self.database, self.ports, operation, request)
             except ProblemError as error:
                 return await _refuse(context, error.problem)

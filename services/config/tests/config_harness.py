@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -17,9 +18,12 @@ from modelux.config.v1.snapshot_pb2 import WatchSnapshotRequest, WatchSnapshotRe
 from modelux_config.operations import OPERATIONS
 from modelux_config.rpc import PROBLEM_KEY, Edge
 from modelux_config.scope import Ports
+from modelux_config.service import SCHEMAS
 from modelux_contracts.ids import new_key
+from modelux_embedded.postgres import EmbeddedPostgres
 from modelux_runtime.auth import key_hash
 from modelux_store.database import Database
+from modelux_store.migrate import migrate_postgres
 
 KEY = bytes(range(32))
 SINGLE = {"strategy": "single", "model": "gpt-4o-mini"}
@@ -112,3 +116,17 @@ class Tenant:
         """The same organization through a key of another role."""
         made = await self("CreateManagementKey", name=role, role=role)
         return Tenant(self.installation, made.secret, self.organization_id, self.project_id)
+
+
+def migrated(server: EmbeddedPostgres) -> str:
+    """A new database with the service's schemas."""
+    url = server.create_database(f"config{next(NUMBERS)}")
+
+    async def migrate() -> None:
+        database = await Database.open(url)
+        for schema in SCHEMAS:
+            await migrate_postgres(database, schema)
+        await database.close()
+
+    asyncio.run(migrate())
+    return url

@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from config_harness import KEY, NUMBERS, Installation, Tenant
+from config_harness import KEY, Installation, Tenant, migrated
 
 from modelux_config.cursors import cursors
 from modelux_config.feed import Feed
@@ -22,7 +22,6 @@ from modelux_embedded.postgres import EmbeddedPostgres, temporary_postgres
 from modelux_providers.vendors import VENDORS
 from modelux_runtime.rpc import channel, serving
 from modelux_store.database import Database
-from modelux_store.migrate import migrate_postgres
 
 
 @pytest.fixture(scope="session")
@@ -31,11 +30,15 @@ def postgres() -> Iterator[EmbeddedPostgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def database_url(postgres: EmbeddedPostgres) -> str:
+    """One migrated database for all tests; each has tenants of its own."""
+    return migrated(postgres)
+
+
 @pytest.fixture
-async def database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
-    opened = await Database.open(postgres.create_database(f"config{next(NUMBERS)}"))
-    for schema in ("outbox", "config"):
-        await migrate_postgres(opened, schema)
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = await Database.open(database_url)
     yield opened
     await opened.close()
 

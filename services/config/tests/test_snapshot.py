@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
-from config_harness import Installation, Tenant
+from config_harness import Installation, Tenant, migrated
 
 from modelux.config.v1.snapshot_pb2 import Snapshot, WatchSnapshotResponse
 from modelux.events.v1.config_pb2 import ConfigChanged
@@ -16,10 +16,17 @@ from modelux_bus.memory import MemoryBus
 from modelux_config import audit, snapshot
 from modelux_config.feed import Feed
 from modelux_contracts.topics import partitions
+from modelux_embedded.postgres import EmbeddedPostgres
 from modelux_runtime.auth import key_hash
 from modelux_store.outbox import relay_once
 
 OTHER = {"strategy": "single", "model": "gpt-4o"}
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres) -> str:
+    """A database of its own: a snapshot holds every tenant."""
+    return migrated(postgres)
 
 
 class Proxy:

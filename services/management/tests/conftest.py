@@ -14,7 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[2] / "config" / "tests"))
 
-from config_harness import KEY, NUMBERS, Installation
+from config_harness import KEY, Installation, migrated
 from management_harness import Client, client_of
 
 from modelux_config.cursors import cursors
@@ -31,7 +31,6 @@ from modelux_runtime.rpc import channel, serving
 from modelux_store.analytics import Analytics
 from modelux_store.database import Database
 from modelux_store.logs import Logs
-from modelux_store.migrate import migrate_postgres
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +45,15 @@ def clickhouse() -> Iterator[EmbeddedClickHouse]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def database_url(postgres: EmbeddedPostgres) -> str:
+    """One migrated database for all tests; each has tenants of its own."""
+    return migrated(postgres)
+
+
 @pytest.fixture
-async def database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
-    opened = await Database.open(postgres.create_database(f"management{next(NUMBERS)}"))
-    for schema in ("outbox", "config"):
-        await migrate_postgres(opened, schema)
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = await Database.open(database_url)
     yield opened
     await opened.close()
 
