@@ -4,30 +4,20 @@ append before the answer's last byte, ship in the background.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelux_bus.base import Bus, BusUnavailable, Message
-from modelux_bus.journal import Frame, Journal, JournalFull
-from modelux_contracts.codec import headers
-from modelux_contracts.topics import REQUEST_COMPLETED
+from modelux_bus.journal import Journal, JournalFull
 from modelux_proxy import record
 from modelux_proxy.inflight import InFlight
+from modelux_proxy.ship import Shipper, payload
 
 log = logging.getLogger("modelux.proxy")
 
 COMPLETED = 1
-STARTED = 2
 SHED_BODIES_AT = 0.70
 REFUSE_AT = 0.95
-_BATCH = 500
-_IDLE_S = 0.2
-_HEADERS = headers(REQUEST_COMPLETED.name)
-_ID_BYTES = 30
-"""`req_` and 26 characters."""
 
 
 @dataclass(slots=True)
@@ -35,7 +25,6 @@ class Counts:
     """What happened to events since the start."""
 
     appended: int = 0
-    shipped: int = 0
     lost: int = 0
     bodies_shed: int = 0
     recovered: int = 0
@@ -50,8 +39,8 @@ class Emitter:
         self.fraction = 0.0
         self._journal = Journal(folder / "journal", quota_bytes)
         self._inflight = InFlight(folder / "inflight")
-        self._appended = asyncio.Event()
         self._since_look = 0
+        self.shipper = Shipper(self._journal)
         self._recover()
 
     def start(self, note: bytes) -> int:
@@ -74,59 +63,18 @@ class Emitter:
 
     @property
     def full(self) -> bool:
+        """Looked at again while it is so: nothing is appended then that would."""
+        if self.fraction >= REFUSE_AT:
+            self.fraction = self._journal.used_fraction()
         return self.fraction >= REFUSE_AT
-
-    async def ship(self, bus: Bus) -> None:
-        """Moves events to the bus for as long as it runs. Only the broker's acknowledgement moves the cursor."""
-        delay_s = 0.1
-        while True:
-            try:
-                moved = await self.ship_some(bus)
-                delay_s = 0.1
-            except BusUnavailable as error:
-                log.warning("the bus does not take events: %s", error)
-                await asyncio.sleep(random.uniform(delay_s / 2, delay_s))
-                delay_s = min(delay_s * 2, 10.0)
-                continue
-            if not moved:
-                await self._wait()
-
-    async def ship_some(self, bus: Bus) -> int:
-        """One batch: read, publish, acknowledge. How many records it moved. Raises BusUnavailable."""
-        frames, _ = self._journal.read(self._journal.cursor, max_frames=_BATCH)
-        if not frames:
-            return 0
-        await bus.publish([_message(frame) for frame in frames if frame.kind == COMPLETED])
-        await asyncio.to_thread(self._journal.advance, frames[-1].after)
-        self.counts.shipped += len(frames)
-        self.fraction = self._journal.used_fraction()
-        return len(frames)
-
-    async def flush(self, bus: Bus, within_s: float = 5.0) -> None:
-        """Ships what is left, if the bus takes it in time; what it does not take stays for the next start."""
-        try:
-            async with asyncio.timeout(within_s):
-                while await self.ship_some(bus):
-                    pass
-        except (BusUnavailable, TimeoutError) as error:
-            log.warning("events stay in the journal for the next start: %s", error or "the bus is slow")
 
     def close(self) -> None:
         self._inflight.close()
         self._journal.close()
 
-    async def _wait(self) -> None:
-        self._appended.clear()
-        try:
-            async with asyncio.timeout(_IDLE_S):
-                await self._appended.wait()
-        except TimeoutError:
-            pass
-
     def _append(self, project_key: bytes, request_id: str, event: bytes) -> bool:
-        payload = b"%c%b%b%b" % (len(project_key), project_key, request_id.encode(), event)
         try:
-            self._journal.append(COMPLETED, payload)
+            self._journal.append(COMPLETED, payload(project_key, request_id, event))
         except (JournalFull, ValueError) as error:
             self.counts.lost += 1
             self.fraction = max(self.fraction, self._journal.used_fraction())
@@ -141,20 +89,11 @@ class Emitter:
 
     def _recover(self) -> None:
         """Requests that the process before left unfinished become events of unknown outcome."""
-        for payload in self._inflight.abandoned():
-            found = record.unknown(payload)
+        for note in self._inflight.abandoned():
+            found = record.unknown(note)
             if found is not None:
                 project_id, request_id, event = found
                 self._append(project_id.encode(), request_id, event)
                 self.counts.recovered += 1
         self._inflight.clear()
         self.fraction = self._journal.used_fraction()
-
-
-def _message(frame: Frame) -> Message:
-    payload = frame.payload
-    at = 1 + payload[0]
-    request_id = payload[at : at + _ID_BYTES].decode("ascii")
-    return Message(
-        REQUEST_COMPLETED.name, payload[1:at], payload[at + _ID_BYTES :], f"{request_id}.completed", _HEADERS
-    )

@@ -86,7 +86,7 @@ class Proxy:
             body.limit,
             needs,
             admit.tags_of(exchange, body.tags),
-            body.end_user_id or body.user,
+            body.end_user_id or body.user or None,
             key.id,
             now_us // 1000,
         )
@@ -105,7 +105,7 @@ class Proxy:
             None,
             _EMBEDDINGS,
             admit.tags_of(exchange, body.tags),
-            body.end_user_id or body.user,
+            body.end_user_id or body.user or None,
             key.id,
             now_us // 1000,
         )

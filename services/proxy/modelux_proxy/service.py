@@ -66,7 +66,7 @@ async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Ta
             yield [
                 source.follow(watch_over(platform.config, new_id("px_"))),
                 source.rebuild(),
-                emitter.ship(platform.bus),
+                emitter.shipper.run(platform.bus),
             ]
         finally:
             REGISTRY.unregister(metrics)
@@ -74,7 +74,7 @@ async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Ta
                 log.error("requests were still under way after %s s and are ended", settings.drain_s)
             server.close()
     await client.close()
-    await emitter.flush(platform.bus)
+    await emitter.shipper.flush(platform.bus)
     emitter.close()
 
 
@@ -96,7 +96,7 @@ def _watch(metrics: Metrics, emitter: Emitter, source: ConfigSource) -> None:
         {
             "journal_used_ratio": lambda: emitter.fraction,
             "events_appended": lambda: counts.appended,
-            "events_shipped": lambda: counts.shipped,
+            "events_shipped": lambda: emitter.shipper.shipped,
             "events_lost": lambda: counts.lost,
             "events_recovered": lambda: counts.recovered,
             "snapshots_refused": lambda: source.counts.refused,

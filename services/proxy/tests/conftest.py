@@ -156,6 +156,7 @@ def start(tmp_path: Path) -> Callable[..., object]:
         keepalive_s: float = 15.0,
         full_logging: bool = True,
         rules: Mapping[str, Behaviour] | None = None,
+        journal_bytes: int = 64 * 1024 * 1024,
         **key_changes: object,
     ) -> AsyncIterator[Rig]:
         scenario = Scenario(rules=tuple(Rule(match=Match(model=m), behaviour=b) for m, b in (rules or {}).items()))
@@ -164,7 +165,7 @@ def start(tmp_path: Path) -> Callable[..., object]:
             key = replace(Key("key_1", own, 0, 0, 0, frozenset()), **key_changes)  # type: ignore[arg-type]
             tenants = Tenants(7, {sha256(KEY.encode()).digest(): key}, {own.id: own})
             client = Client(Guard())
-            emitter = Emitter(tmp_path, 64 * 1024 * 1024)
+            emitter = Emitter(tmp_path, journal_bytes)
             lane = Lane(
                 client,
                 Registry(),

@@ -35,9 +35,11 @@ async def test_events_reach_the_bus_and_only_then_leave_the_journal(start):
     async with start() as rig:
         for _ in range(3):
             await rig.request(body=BODY)
-        assert await rig.lane.emitter.ship_some(bus) == 3
+        assert await rig.lane.emitter.shipper.some(bus)
+        assert len(rig.events()) == 3, "published, not yet settled"
+        await rig.lane.emitter.shipper.flush(bus)
+        assert rig.lane.emitter.shipper.shipped == 3
         assert not rig.events()
-        assert await rig.lane.emitter.ship_some(bus) == 0
         async with bus.subscribe("test", [REQUEST_COMPLETED.name]) as member:
             found: list[Message] = []
             while len(found) < 3:
@@ -56,8 +58,30 @@ async def test_without_a_bus_events_stay(start):
     async with start() as rig:
         await rig.request(body=BODY)
         with pytest.raises(BusUnavailable):
-            await rig.lane.emitter.ship_some(Broken())
+            await rig.lane.emitter.shipper.some(Broken())
         assert len(rig.events()) == 1
+
+
+async def test_a_bus_that_comes_back_gets_everything_in_order(start, until):
+    class Flaky(MemoryBus):
+        down = True
+
+        async def publish(self, messages: Sequence[Message]) -> None:
+            if self.down:
+                self.down = False
+                raise BusUnavailable("once")
+            await super().publish(messages)
+
+    bus = Flaky()
+    await bus.ensure(partitions())
+    async with start() as rig, asyncio.TaskGroup() as group:
+        sent = [(await rig.request(body=BODY))[1]["x-request-id"] for _ in range(5)]
+        shipping = group.create_task(rig.lane.emitter.shipper.run(bus))
+        await until(lambda: rig.lane.emitter.shipper.shipped == 5)
+        shipping.cancel()
+        async with bus.subscribe("test", [REQUEST_COMPLETED.name]) as member:
+            found = [each.message.id for each in await member.fetch(10, 1.0)]
+        assert found == [f"{request_id}.completed" for request_id in sent]
 
 
 async def test_a_request_that_never_ended_becomes_an_unknown_one(tmp_path: Path):
@@ -70,7 +94,8 @@ async def test_a_request_that_never_ended_becomes_an_unknown_one(tmp_path: Path)
     bus = MemoryBus()
     await bus.ensure(partitions())
     assert heir.counts.recovered == 1
-    assert await heir.ship_some(bus) == 2
+    await heir.shipper.flush(bus)
+    assert heir.shipper.shipped == 2
     async with bus.subscribe("test", [REQUEST_COMPLETED.name]) as member:
         found: list[Message] = []
         while len(found) < 2:
@@ -84,17 +109,25 @@ async def test_a_request_that_never_ended_becomes_an_unknown_one(tmp_path: Path)
     third.close()
 
 
-async def test_a_full_journal_refuses_requests_and_counts_what_it_could_not_keep(start):
-    async with start() as rig:
-        rig.lane.emitter.fraction = 0.96
-        status, headers, body = await rig.request(body=BODY)
+async def test_a_filling_journal_sheds_bodies_then_refuses_and_recovers(start):
+    bus = MemoryBus()
+    await bus.ensure(partitions())
+    async with start(journal_bytes=1_000_000) as rig:
+        status, sent = 200, 0
+        big = BODY.replace(b"hi", b"x" * 5000)
+        while status == 200:
+            status, headers, body = await rig.request(body=big)
+            sent += 1
+            assert sent < 1000
         assert (status, json.loads(body)["error"]["code"]) == (503, "spool_full")
         assert headers["retry-after"] == "5"
-        rig.lane.emitter.fraction = 0.8
-        await rig.request(body=BODY)
-        (event,) = rig.events()
-        assert event.body_shed
-        assert not event.request_body
+        events = rig.events()
+        assert len(events) == sent - 1, "every answer has its event"
+        assert not events[0].body_shed
+        assert events[-1].body_shed
+        assert not events[-1].request_body
+        await rig.lane.emitter.shipper.flush(bus)
+        assert (await rig.request(body=big))[0] == 200
 
 
 @given(st.lists(st.binary(min_size=1, max_size=MAX_PAYLOAD_BYTES), max_size=20), st.data())
