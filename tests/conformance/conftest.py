@@ -201,18 +201,31 @@ class Rig:
         path: str = "/v1/chat/completions",
         *,
         method: str = "POST",
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | None] | None = None,
     ) -> Answer:
         """One request on a connection of its own. A header of None is left out."""
+        return parsed(await self.raw(self.request(body, path, method, headers)))
+
+    @staticmethod
+    def request(
+        body: object,
+        path: str = "/v1/chat/completions",
+        method: str = "POST",
+        headers: Mapping[str, str | None] | None = None,
+    ) -> bytes:
+        """The bytes of a request that asks for the connection to end behind the answer."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return parsed(await self.raw(request(data, path, method, headers)))
+        given: dict[str, str | None] = {"host": "localhost", "authorization": f"Bearer {KEY}", "connection": "close"}
+        given |= {"content-type": "application/json", "content-length": str(len(data))} | dict(headers or {})
+        lines = "".join(f"{name}: {value}\r\n" for name, value in given.items() if value is not None)
+        return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + data
 
     async def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> Answer:
         return await self.post(b"", path, method="GET", headers=headers)
 
-    async def raw(self, data: bytes) -> bytes:
+    async def raw(self, data: bytes, port: int = 0) -> bytes:
         """Sends bytes on a new connection and reads until it closes."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port or self.port)
         writer.write(data)
         try:
             return await asyncio.wait_for(reader.read(), DEADLINE_S)
@@ -223,12 +236,18 @@ class Rig:
     async def opened(self, body: object, **headers: str) -> AsyncIterator[Wire]:
         """A request that was sent and whose answer is read by hand."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        writer.write(request(data, "/v1/chat/completions", "POST", headers))
+        writer.write(self.request(body, headers=headers))
         try:
             yield Wire(reader, writer)
         finally:
             writer.transport.abort()
+
+    async def directly(self, place: int = -1) -> Answer:
+        """What the provider answers to the very request that it got, without the proxy between."""
+        call = self.calls()[place]
+        assert call.body is not None
+        data = self.request(call.body.encode(), call.path)
+        return parsed(await self.raw(data, self.simulator.port))
 
     def calls(self) -> list[Call]:
         return self.simulator.calls()
@@ -254,13 +273,6 @@ class Rig:
                 await asyncio.sleep(0.005)
         (event,) = self.events()
         return event
-
-
-def request(data: bytes, path: str, method: str, headers: Mapping[str, str] | None) -> bytes:
-    given: dict[str, str | None] = {"host": "localhost", "authorization": f"Bearer {KEY}", "connection": "close"}
-    given |= {"content-type": "application/json", "content-length": str(len(data))} | dict(headers or {})
-    lines = "".join(f"{name}: {value}\r\n" for name, value in given.items() if value is not None)
-    return f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode() + data
 
 
 def project(port: int, policies: Mapping[str, object], ports: Mapping[str, int]) -> Project:

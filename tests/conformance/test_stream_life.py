@@ -59,13 +59,13 @@ async def test_a_failure_after_a_comment_is_told_inside_the_stream(start):
 @pytest.mark.conformance(25)
 @pytest.mark.parametrize("model", MODELS)
 async def test_every_event_is_handed_on_at_once(start, model):
-    async with start(rules={model: Behaviour(per_token_ms=60, text="one two three")}) as rig:
-        async with rig.opened(STREAM | {"model": model}) as wire:
-            (call,) = await rig.simulator.until(lambda calls: len(calls) == 1)
-            await wire.until(b'"content":"one"')
-            assert call.sent_tokens == 1
-            await wire.until(b'"content":" two"')
-            assert call.sent_tokens == 2
+    slow = Behaviour(per_token_ms=60, text="one two three")
+    async with start(rules={model: slow}) as rig, rig.opened(STREAM | {"model": model}) as wire:
+        (call,) = await rig.simulator.until(lambda calls: len(calls) == 1)
+        await wire.until(b'"content":"one"')
+        assert call.sent_tokens == 1
+        await wire.until(b'"content":" two"')
+        assert call.sent_tokens == 2
 
 
 @pytest.mark.conformance(25)
@@ -86,9 +86,7 @@ async def test_a_slow_reader_stops_the_provider_and_loses_nothing(start):
         loop = asyncio.get_running_loop()
         await loop.sock_connect(raw, ("127.0.0.1", rig.port))
         reader, writer = await asyncio.open_connection(sock=raw, limit=4096)
-        body = json.dumps(STREAM).encode()
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer mlx_sk_conformance\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body)
+        writer.write(rig.request(STREAM))
         (call,) = await rig.simulator.until(lambda calls: bool(calls and calls[0].sent_tokens))
         sent = -1
         async with asyncio.timeout(8):
