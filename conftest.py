@@ -17,57 +17,55 @@ settings.register_profile("default", derandomize=True, deadline=None, suppress_h
 settings.register_profile("nightly", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(child_environment({}).get("MODELUX_HYPOTHESIS_PROFILE", "default"))
 
-_case = pytest.StashKey[int]()
-_outcomes = pytest.StashKey[dict[int, bool]]()
-_kafka = pytest.StashKey[dict[str, list[str]]]()
+
+class Ends:
+    """Collects what the closing lines tell; works the same when the tests run in several processes."""
+
+    def __init__(self) -> None:
+        self.cases: dict[int, bool] = {}
+        self.kafka: dict[str, list[str]] = {"passed": [], "failed": [], "skipped": []}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A case holds when every test of it passed; a skipped test leaves it uncounted."""
+        for name, value in report.user_properties:
+            if name == "conformance" and isinstance(value, int):
+                if report.failed:
+                    self.cases[value] = False
+                elif report.when == "call" and report.passed:
+                    self.cases.setdefault(value, True)
+            if name == "kafka" and (report.when == "call" or not report.passed):
+                self.kafka[report.outcome].append(_reason(report))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.cases:
+            failed = sorted(case for case, held in self.cases.items() if not held)
+            line = f"conformance: {sum(self.cases.values())} cases passed of {CASES}"
+            terminalreporter.write_line(line + (f"; failed: {failed}" if failed else ""))
+        if any(self.kafka.values()):
+            terminalreporter.write_line(self._kafka_line())
+
+    def _kafka_line(self) -> str:
+        ran, skipped = len(self.kafka["passed"]) + len(self.kafka["failed"]), self.kafka["skipped"]
+        if not ran:
+            return f"kafka: {len(skipped)} tests skipped: {skipped[0].removeprefix('Skipped: ')}"
+        jars = sorted(Path(__file__).parent.glob(".kafka/**/kafka-clients-*.jar"))
+        found = re.search(r"kafka-clients-([\d.]+)\.jar", jars[0].name) if jars else None
+        version = found.group(1) if found else "of unknown version"
+        return f"kafka: Apache Kafka {version} (KRaft) ran {ran} tests, {len(self.kafka['passed'])} passed"
+
+
+def _reason(report: pytest.TestReport) -> str:
+    told = report.longrepr
+    return str(told[2]) if isinstance(told, tuple) else report.nodeid
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"conformance(case): one of the {CASES} protocol behaviours")
-    config.stash[_outcomes] = {}
-    config.stash[_kafka] = {"passed": [], "failed": [], "skipped": []}
+    config.pluginmanager.register(Ends(), "ends")
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
-    report: pytest.TestReport = (yield).get_result()
-    _note_conformance(item, report)
-    _note_kafka(item, report)
-
-
-def _note_conformance(item: pytest.Item, report: pytest.TestReport) -> None:
-    """A case holds when every test of it passed; a skipped test leaves it uncounted."""
-    outcomes = item.config.stash[_outcomes]
-    for mark in item.iter_markers("conformance"):
-        case = mark.args[0]
-        if report.failed:
-            outcomes[case] = False
-        elif report.when == "call" and report.passed:
-            outcomes.setdefault(case, True)
-
-
-def _note_kafka(item: pytest.Item, report: pytest.TestReport) -> None:
-    if item.get_closest_marker("kafka") is None or (report.when != "call" and not report.skipped and not report.failed):
-        return
-    reason = report.longrepr[2] if report.skipped and isinstance(report.longrepr, tuple) else item.name
-    item.config.stash[_kafka][report.outcome].append(str(reason))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    outcomes, kafka = config.stash[_outcomes], config.stash[_kafka]
-    if outcomes:
-        failed = sorted(case for case, held in outcomes.items() if not held)
-        line = f"conformance: {sum(outcomes.values())} cases passed of {CASES}"
-        terminalreporter.write_line(line + (f"; failed: {failed}" if failed else ""))
-    if any(kafka.values()):
-        terminalreporter.write_line(_kafka_line(kafka))
-
-
-def _kafka_line(kafka: dict[str, list[str]]) -> str:
-    ran = len(kafka["passed"]) + len(kafka["failed"])
-    if not ran:
-        return f"kafka: {len(kafka['skipped'])} tests skipped: {kafka['skipped'][0].removeprefix('Skipped: ')}"
-    jars = sorted(Path(__file__).parent.glob(".kafka/**/kafka-clients-*.jar"))
-    found = re.search(r"kafka-clients-([\d.]+)\.jar", jars[0].name) if jars else None
-    version = found.group(1) if found else "of unknown version"
-    return f"kafka: Apache Kafka {version} (KRaft) ran {ran} tests, {len(kafka['passed'])} passed"
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        item.user_properties += [("conformance", mark.args[0]) for mark in item.iter_markers("conformance")]
+        if item.get_closest_marker("kafka") is not None:
+            item.user_properties.append(("kafka", True))
