@@ -21,10 +21,10 @@ run: $(READY) ## Start the product with simulated providers and demo traffic
 	$(BIN)/modelux up --demo
 
 test: $(READY) kafka ## Every test that belongs to a change
-	$(BIN)/python -m pytest -m "not nightly" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not nightly" $(ARGS)
 
 test-nightly: $(READY) kafka ## All tests, the slow ones too
-	MODELUX_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(ARGS)
+	MODELUX_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist loadfile --timeout 1500 $(ARGS)
 
 check: $(READY) ## Lint, types, layers, protocol files
 	$(BIN)/ruff check .

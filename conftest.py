@@ -14,7 +14,7 @@ CASES = 61
 """Behaviours in the protocol checklist that `tests/conformance` follows."""
 
 settings.register_profile("default", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("nightly", max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("nightly", max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(child_environment({}).get("MODELUX_HYPOTHESIS_PROFILE", "default"))
 
 
