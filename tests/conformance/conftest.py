@@ -52,7 +52,7 @@ PROVIDERS: Mapping[str, tuple[VendorFacts, str, tuple[str, ...]]] = {
     "anthropic": (
         VendorFacts("anthropic", dialect="anthropic", auth="x-api-key"),
         "/v1",
-        ("claude-sonnet-4-5", "claude-3-5-haiku"),
+        ("claude-sonnet-4-5", "claude-3-5-haiku", "claude-opus-4-7"),
     ),
     "google": (
         VendorFacts("google", dialect="google", auth="x-goog-api-key"),
