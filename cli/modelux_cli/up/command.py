@@ -20,7 +20,7 @@ from modelux.config.v1.admin_pb2_grpc import AdminServiceStub
 from modelux_cli.up import seeds
 from modelux_cli.up.engines import engines
 from modelux_cli.up.layout import Machine, Ports, config_socket
-from modelux_cli.up.probe import answers, is_free
+from modelux_cli.up.probe import answers, is_free, local
 from modelux_cli.up.secrets import load_or_create, write_private
 from modelux_cli.up.supervisor import StartFailed, Supervisor
 from modelux_cli.up.traffic import send_demo_traffic
@@ -91,19 +91,18 @@ async def _up(options: Options) -> None:
 
 async def _demo_traffic(options: Options, key: str) -> None:
     if options.demo:
-        await send_demo_traffic("127.0.0.1", options.port, key)
+        await send_demo_traffic(local(options.host), options.port, key)
 
 
 async def _start(
     group: asyncio.TaskGroup, supervisor: Supervisor, machine: Machine, options: Options
 ) -> BootstrapResponse:
-    """The control plane first, then what it should hold, then the proxy."""
-    control_plane, proxy = machine.services()
-    if options.demo:
-        await supervisor.start(group, machine.simulator())
-    await supervisor.start(group, control_plane)
-    made = await _bootstrap(machine, options)
-    await supervisor.start(group, proxy)
+    """The control plane and what it should hold; the others start meanwhile, since none waits for another."""
+    async with asyncio.TaskGroup() as starting:
+        for child in machine.others(demo=options.demo):
+            starting.create_task(supervisor.start(group, child))
+        await supervisor.start(group, machine.control_plane())
+        made = await _bootstrap(machine, options)
     await _until_ready(machine)
     return made
 
@@ -131,11 +130,13 @@ async def _bootstrap(machine: Machine, options: Options) -> BootstrapResponse:
 
 
 async def _until_ready(machine: Machine) -> None:
-    """Every process says it is ready, so that the first call of a newcomer succeeds."""
+    """Every process says it is ready and the proxy lets the printed key in, so that a first call succeeds."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + READY_S
-    for name, port in machine.ports.health.items():
-        check = answers(port, "/readyz")
+    checks = [(name, answers(port, "/readyz")) for name, port in machine.ports.health.items()]
+    host, key = local(machine.host), machine.secrets.proxy_key
+    checks.append(("proxy", answers(machine.ports.proxy, "/v1/models", host=host, key=key)))
+    for name, check in checks:
         while not await check():
             if loop.time() > deadline:
                 raise StartFailed("start_failed", f"{name} is not ready", hint=f"See {machine.log(name)}.")

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelux_embedded.clickhouse import EmbeddedClickHouse
+from modelux_embedded.errors import EngineError
 from modelux_embedded.postgres import EmbeddedPostgres
 
+RETRY_BASE_S = 1.0
+RETRY_MAX_S = 30.0
 Engine = EmbeddedPostgres | EmbeddedClickHouse
 
 
@@ -25,7 +28,8 @@ class Urls:
 @asynccontextmanager
 async def engines(data_dir: Path, tell: Callable[[str], None]) -> AsyncIterator[Urls]:
     """Runs both for as long as the block does. Raises `EngineError` where one cannot start."""
-    postgres, clickhouse = EmbeddedPostgres(data_dir / "postgres"), EmbeddedClickHouse(data_dir / "analytics")
+    postgres = EmbeddedPostgres(data_dir / "postgres", exit_with_parent=True)
+    clickhouse = EmbeddedClickHouse(data_dir / "analytics")
     both: dict[str, Engine] = {"postgres": postgres, "analytics": clickhouse}
     try:
         async with asyncio.TaskGroup() as starting:
@@ -45,4 +49,17 @@ async def _keep(name: str, engine: Engine, tell: Callable[[str], None]) -> None:
     while True:
         status = await engine.wait()
         tell(f"{name} ended with status {status}; starting it again")
-        await asyncio.to_thread(engine.start)
+        await _restart(name, engine, tell)
+
+
+async def _restart(name: str, engine: Engine, tell: Callable[[str], None]) -> None:
+    """Tries until it runs: the proxy serves without it meanwhile, so giving up would only make things worse."""
+    delay_s = RETRY_BASE_S
+    while True:
+        try:
+            await asyncio.to_thread(engine.start)
+            return
+        except EngineError as error:
+            tell(f"{name}: {error}; trying again in {delay_s:.0f} s")
+        await asyncio.sleep(delay_s)
+        delay_s = min(delay_s * 2, RETRY_MAX_S)

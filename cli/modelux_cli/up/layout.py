@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,14 +69,19 @@ class Machine:
             }
         )
 
-    def services(self) -> list[Child]:
-        """One child per process of the layout; the control plane first, as the proxy asks it for its snapshot."""
-        children = []
-        for names in reversed(LAYOUTS["embedded"]):
-            argv = [sys.executable, "-m", "modelux_cli.main", "run", *names]
-            ready = answers(self.ports.health[names[0]], "/livez")
-            children.append(Child("+".join(names), argv, self.environment(names[0]), self.log(names[0]), ready))
-        return children
+    def control_plane(self) -> Child:
+        """The process that holds the configuration."""
+        return self._services(next(each for each in LAYOUTS["embedded"] if "config" in each))
+
+    def others(self, *, demo: bool) -> list[Child]:
+        """Every other process, in the order of their start."""
+        services = [self._services(each) for each in LAYOUTS["embedded"] if "config" not in each]
+        return [self.simulator(), *services] if demo else services
+
+    def _services(self, names: Sequence[str]) -> Child:
+        argv = [sys.executable, "-m", "modelux_cli.main", "run", *names]
+        ready = answers(self.ports.health[names[0]], "/livez")
+        return Child("+".join(names), argv, self.environment(names[0]), self.log(names[0]), ready)
 
     def simulator(self) -> Child:
         """The simulated providers of the demo."""

@@ -26,15 +26,23 @@ def is_free(host: str, port: int) -> bool:
         return True
 
 
-def answers(port: int, path: str) -> Callable[[], Awaitable[bool]]:
-    """A check that is true once `GET path` on loopback answers 200."""
+def local(host: str) -> str:
+    """The address at which this machine reaches what listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def answers(port: int, path: str, *, host: str = "127.0.0.1", key: str = "") -> Callable[[], Awaitable[bool]]:
+    """A check that is true once `GET path` answers 200 to the bearer of `key`."""
+    lines = [f"GET {path} HTTP/1.1", "host: localhost", "connection: close"]
+    lines += [f"authorization: Bearer {key}"] if key else []
+    request = ("\r\n".join(lines) + "\r\n\r\n").encode()
 
     async def check() -> bool:
         try:
             async with asyncio.timeout(2):
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                reader, writer = await asyncio.open_connection(host, port)
                 try:
-                    writer.write(f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode())
+                    writer.write(request)
                     line = await reader.readline()
                 finally:
                     writer.close()

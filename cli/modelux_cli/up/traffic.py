@@ -8,10 +8,12 @@ import random
 from collections.abc import Iterator
 
 from modelux_providers.client import Client, Deadlines, Origin
+from modelux_providers.client_errors import CallFailed
 from modelux_providers.egress import Guard
 
 REQUESTS = 3000
 CONCURRENCY = 12
+PAUSE_S = 0.5
 SEED = 20260420
 
 _TOPICS = (
@@ -74,7 +76,7 @@ def _body(
 
 
 async def send_demo_traffic(host: str, port: int, key: str, count: int = REQUESTS) -> None:
-    """Sends `count` requests, a dozen at a time. Failures stay where they belong: in the logs of the product."""
+    """Sends `count` requests, a dozen at a time. What fails stays where it belongs: in the logs of the product."""
     queue = bodies(count)
     origin = Origin("http", host, port, allow_private=True)
     headers = ((b"authorization", f"Bearer {key}".encode()), (b"content-type", b"application/json"))
@@ -82,8 +84,11 @@ async def send_demo_traffic(host: str, port: int, key: str, count: int = REQUEST
 
     async def worker() -> None:
         for body in queue:
-            response = await client.send(origin, "POST", "/v1/chat/completions", headers, body, deadlines=_DEADLINES)
-            await response.read(1 << 20)
+            try:
+                answer = await client.send(origin, "POST", "/v1/chat/completions", headers, body, deadlines=_DEADLINES)
+                await answer.read(1 << 20)
+            except CallFailed:  # the proxy is being started again
+                await asyncio.sleep(PAUSE_S)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(CONCURRENCY):

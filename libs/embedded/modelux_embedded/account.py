@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import pwd
 import shutil
+import signal
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from modelux_embedded.errors import EngineError
 
 CANDIDATES = ("modelux", "postgres", "pgserver")
 NEW_ACCOUNT = "modelux"
+_SET_PARENT_DEATH_SIGNAL = 1  # Linux: prctl(PR_SET_PDEATHSIG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +32,18 @@ class Account:
         return pwd.getpwuid(os.geteuid() if self.uid is None else self.uid).pw_name
 
     def popen(
-        self, argv: list[str | Path], *, stdout: int, stderr: int = subprocess.STDOUT, stdin: int = subprocess.DEVNULL
+        self,
+        argv: list[str | Path],
+        *,
+        stdout: int,
+        stderr: int = subprocess.STDOUT,
+        stdin: int = subprocess.DEVNULL,
+        parent_death: signal.Signals | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Starts `argv` in its own session, so that a Ctrl-C at the terminal reaches only the supervisor."""
+        """Starts `argv` in its own session, so that a Ctrl-C at the terminal reaches only the supervisor.
+
+        `parent_death` is what the kernel, where it can, sends the process once the thread that called this has ended.
+        """
         groups: list[str | int] | None = None if self.uid is None else []
         return subprocess.Popen(
             argv,
@@ -42,6 +56,7 @@ class Account:
             extra_groups=groups,
             umask=0o077,
             start_new_session=True,
+            preexec_fn=_ended_with_parent(parent_death) if parent_death else None,
         )
 
     def run(self, argv: list[str | Path], *, text: str = "") -> str:
@@ -80,6 +95,14 @@ def choose(owner_of: Path | None = None) -> Account:
         if (entry := _entry(name)) is not None and entry.pw_uid != 0:
             return Account(entry.pw_uid, entry.pw_gid)
     return _create()
+
+
+def _ended_with_parent(sign: signal.Signals) -> Callable[[], None] | None:
+    """What the child does once it is another user (which would undo it); None where that cannot be had."""
+    with contextlib.suppress(OSError, AttributeError):
+        prctl = ctypes.CDLL(None).prctl
+        return lambda: prctl(_SET_PARENT_DEATH_SIGNAL, int(sign))
+    return None
 
 
 def _entry(name: str) -> pwd.struct_passwd | None:

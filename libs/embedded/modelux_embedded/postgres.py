@@ -57,12 +57,16 @@ class EmbeddedPostgres:
         data_dir: Folder that this class owns: `data/` (the cluster), `password` (0600), `server.log`, `lock`.
         port: TCP port on 127.0.0.1; 0 takes a free one.
         fast: No fsync. For tests only: a power cut loses the cluster.
+        exit_with_parent: The server shuts down when the thread that started it ends, even by SIGKILL (Linux).
     """
 
-    def __init__(self, data_dir: Path | str, *, port: int = 0, fast: bool = False) -> None:
+    def __init__(
+        self, data_dir: Path | str, *, port: int = 0, fast: bool = False, exit_with_parent: bool = False
+    ) -> None:
         self.data_dir = Path(data_dir).absolute()
         self.port = port
         self._fast = fast
+        self._parent_death = signal.SIGINT if exit_with_parent else None
         self._process: subprocess.Popen[bytes] | None = None
         self._lock: int | None = None
         self._password = ""
@@ -219,7 +223,8 @@ class EmbeddedPostgres:
             self.port = chosen or _free_port()
             log = self._open_log()
             try:
-                self._process = runner.popen([programs / "postgres", *self._options()], stdout=log)
+                argv = [programs / "postgres", *self._options()]
+                self._process = runner.popen(argv, stdout=log, parent_death=self._parent_death)
             finally:
                 os.close(log)
             if self._ready(self._process, timeout_s):

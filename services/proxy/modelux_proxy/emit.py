@@ -4,11 +4,12 @@ append before the answer's last byte, ship in the background.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelux_bus.journal import Journal, JournalFull
+from modelux_bus.journal import Journal, JournalFull, JournalLocked
 from modelux_proxy import record
 from modelux_proxy.inflight import InFlight
 from modelux_proxy.ship import Shipper, payload
@@ -18,6 +19,7 @@ log = logging.getLogger("modelux.proxy")
 COMPLETED = 1
 SHED_BODIES_AT = 0.70
 REFUSE_AT = 0.95
+_LOCK_WAIT_S = 20.0
 
 
 @dataclass(slots=True)
@@ -97,3 +99,16 @@ class Emitter:
                 self.counts.recovered += 1
         self._inflight.clear()
         self.fraction = self._journal.used_fraction()
+
+
+async def opened(folder: Path, quota_bytes: int) -> Emitter:
+    """An emitter, once a predecessor that is still draining has let the journal go. Raises JournalLocked, OSError."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + _LOCK_WAIT_S
+    while True:
+        try:
+            return Emitter(folder, quota_bytes)
+        except JournalLocked:
+            if loop.time() > deadline:
+                raise
+        await asyncio.sleep(0.1)

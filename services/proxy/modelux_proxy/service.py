@@ -18,7 +18,7 @@ from modelux_providers.egress import Guard
 from modelux_proxy.chat import Lane
 from modelux_proxy.clock import Clock
 from modelux_proxy.config_source import ConfigSource, watch_over
-from modelux_proxy.emit import Emitter
+from modelux_proxy.emit import Emitter, opened
 from modelux_proxy.http_server import Server
 from modelux_proxy.idempotency import Idempotency
 from modelux_proxy.metrics import Metrics
@@ -43,7 +43,7 @@ async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Ta
     folder = Path(settings.data_dir)
     clock = Clock()
     client = Client(Guard(settings.allow_private))
-    emitter = _open_journal(folder, settings)
+    emitter = await _open_journal(folder, settings)
     metrics = Metrics()
     deadlines = Deadlines(
         settings.connect_timeout_s, settings.first_byte_timeout_s, settings.idle_timeout_s, settings.total_timeout_s
@@ -78,9 +78,9 @@ async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Ta
     emitter.close()
 
 
-def _open_journal(folder: Path, settings: ProxySettings) -> Emitter:
+async def _open_journal(folder: Path, settings: ProxySettings) -> Emitter:
     try:
-        return Emitter(folder, settings.journal_mb * 1024 * 1024)
+        return await opened(folder, settings.journal_mb * 1024 * 1024)
     except OSError as error:
         raise ModeluxError(
             "journal_unusable",
