@@ -329,11 +329,11 @@ def start(tmp_path: Path) -> Start:
         keepalive_s: float = 15.0,
         key: Mapping[str, Any] | None = None,
         ports: Mapping[str, int] | None = None,
-        strict: bool = True,
+        clock: Clock | None = None,
     ) -> AsyncIterator[Rig]:
         if isinstance(rules, Mapping):
             rules = [Rule(match=Match(model=model), behaviour=each) for model, each in rules.items()]
-        scenario = Scenario(rules=tuple(rules), keep_bodies=True, strict=strict)
+        scenario = Scenario(rules=tuple(rules), keep_bodies=True)
         async with Simulator.start(scenario) as simulator, unwrapped(), asyncio.TaskGroup() as group:
             own = project(simulator.port, policies, ports or {})
             caller = replace(Key("key_1", own, 0, 0, 0, frozenset()), **(key or {}))
@@ -344,7 +344,7 @@ def start(tmp_path: Path) -> Start:
                 client,
                 Registry(),
                 emitter,
-                Clock(),
+                clock or Clock(),
                 deadlines or Deadlines(),
                 keepalive_s,
                 Idempotency(),

@@ -100,7 +100,7 @@ async def test_geminis_malformed_call_ends_a_stream_with_an_error(start):
     async with start(rules={"gemini-*": behaviour}) as rig:
         answer = await rig.stream(model="gemini-2.5-flash")
         assert json.loads(answer.events()[-1])["error"]["code"] == "malformed_function_call"
-        assert b"finish_reason\":\"" not in answer.body
+        assert b'finish_reason":"' not in answer.body
 
 
 @pytest.mark.conformance(30)
@@ -214,9 +214,9 @@ async def test_anthropic_gets_arguments_as_an_object_of_the_same_text(rig, argum
 @pytest.mark.conformance(33)
 @pytest.mark.parametrize("order", ["in_order", "interleaved", "shuffled", "gapped"])
 async def test_parallel_calls_keep_their_indices_in_any_order(rig, order):
-    tidy = assembled(await rig.stream("[[sim: tool_calls=3 arguments='{\"city\": \"Ulm\"}']]", tools=TOOLS))
+    tidy = assembled(await rig.stream('[[sim: tool_calls=3 arguments=\'{"city": "Ulm"}\']]', tools=TOOLS))
     calls = assembled(
-        await rig.stream(f"[[sim: tool_calls=3 arguments='{{\"city\": \"Ulm\"}}' tool_order={order}]]", tools=TOOLS)
+        await rig.stream(f'[[sim: tool_calls=3 arguments=\'{{"city": "Ulm"}}\' tool_order={order}]]', tools=TOOLS)
     )
     assert list(calls) == {"gapped": [0, 3, 6], "shuffled": [2, 1, 0]}.get(order, [0, 1, 2])
     names = [call["name"] for _, call in sorted(calls.items())]

@@ -15,9 +15,7 @@ MODELS = [
     pytest.param("gemini-2.5-flash", id="google"),
 ]
 TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
-CALLS = [
-    {"id": f"call_{n}", "type": "function", "function": {"name": "weather", "arguments": "{}"}} for n in (1, 2)
-]
+CALLS = [{"id": f"call_{n}", "type": "function", "function": {"name": "weather", "arguments": "{}"}} for n in (1, 2)]
 SCHEMA = {
     "type": "object",
     "properties": {"answer": {"type": "integer"}, "why": {"type": "string"}},
@@ -297,7 +295,12 @@ async def test_a_cascade_weighs_logprobs(start, logprob, served, stream):
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     ("model", "emulated"),
-    [("gpt-4o", None), ("claude-sonnet-4-5", None), ("gemini-2.5-flash", None), ("claude-3-5-haiku", "response_format")],
+    [
+        ("gpt-4o", None),
+        ("claude-sonnet-4-5", None),
+        ("gemini-2.5-flash", None),
+        ("claude-3-5-haiku", "response_format"),
+    ],
 )
 async def test_an_answer_follows_the_schema_and_emulation_is_told(rig, model, emulated, stream):
     answer = await rig.chat(model=model, response_format=FORMAT, stream=stream)

@@ -77,6 +77,8 @@ class Terms(NamedTuple):
     price: Price | None = None
     input_tokens: int = 0
     """Estimate, for calls whose usage the provider does not report."""
+    headers: Headers = ()
+    """Sent beside the dialect's own, at the caller's wish."""
 
 
 class ProviderCall:
@@ -255,7 +257,7 @@ class ProviderCall:
         if terms.timeout_s is not None:
             deadlines = deadlines._replace(connect_s=min(deadlines.connect_s, terms.timeout_s), total_s=terms.timeout_s)
         self._sent = True
-        head = route.head(wire.path, wire.headers)
+        head = route.head(wire.path, (*wire.headers, *terms.headers) if terms.headers else wire.headers)
         response = self._response = await self._client.post(route.origin, head, wire.body, deadlines)
         self._status = status = response.status
         self.headers = response.headers

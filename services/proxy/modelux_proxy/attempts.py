@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from modelux_providers.call import ProviderCall, Terms
 from modelux_providers.client import Client, Deadlines
-from modelux_providers.dialects.base import Call, ChatCall, EmbeddingsCall
+from modelux_providers.dialects.base import Call, ChatCall, DialectName, EmbeddingsCall, Headers
 from modelux_proxy.call_context import Context
 from modelux_proxy.clock import Clock
 from modelux_proxy.openai_schema import ChatBody
 from routing_core.flow import Attempt, Step, Until
 from routing_core.health import Registry
 from routing_core.types import Outcome
+
+_BETA: Mapping[DialectName, bytes] = {"openai": b"openai-beta", "anthropic": b"anthropic-beta"}
+"""The one header of a caller that goes on to a provider: by it a caller asks for features under test."""
 
 
 class Beginner:
@@ -39,6 +44,7 @@ class Beginner:
             None if attempt.timeout_ms is None else attempt.timeout_ms / 1000,
             offer.price if offer is not None else None,
             context.request.input_tokens,
+            _beta(context, route.vendor.dialect),
         )
         body = context.body
         request = context.request
@@ -88,3 +94,9 @@ class Beginner:
 
     def _observe(self, outcome: Outcome) -> None:
         self._registry.observe(outcome, self._clock.steady_ms())
+
+
+def _beta(context: Context, dialect: DialectName) -> Headers:
+    name = _BETA.get(dialect)
+    value = context.exchange.headers.get(name) if name is not None else None
+    return () if name is None or value is None else ((name, value),)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import httptools
 
+from modelux_contracts.ids import new_id
 from modelux_proxy import limits
 from modelux_proxy.exchange import REASONS, Exchange
 from modelux_proxy.heads import Head
@@ -336,8 +337,9 @@ class Connection(asyncio.Protocol):
             before.close = True
             return
         body = refusal.body()
+        lines = refusal.headers + b"x-request-id: %b\r\n" % new_id("req_").encode()
         head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n%bconnection: close\r\ncontent-length: %d\r\n\r\n"
-        self._transport.write(head % (refusal.status, REASONS[refusal.status], refusal.headers, len(body)) + body)
+        self._transport.write(head % (refusal.status, REASONS[refusal.status], lines, len(body)) + body)
         if self._transport.can_write_eof():
             self._transport.write_eof()
 
