@@ -17,14 +17,19 @@ from modelux_contracts.errors import OpenAIError
 MAX_DEPTH = 64
 MAX_KEYS = 100_000
 MAX_TOP_LEVEL_KEYS = 256
+MAX_CONTAINERS = 100_000
+"""Lists and objects."""
+MAX_VALUES = 1_000_000
 MAX_DIGITS = 300
 
 _decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"+/v")
 _AT = re.compile(r"\(byte (\d+)\)")
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_DEEP = re.compile(rb"[\[{]{%d}" % (MAX_DEPTH + 1))
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_LARGE = 1024 * 1024
+"""Bytes from which on every body is weighed, as reading it would hold up everybody else."""
 _SMALLEST_MEMBER = 5
 """Bytes of `"":1,`: fewer bytes unaccounted for cannot hide a member."""
 
@@ -32,8 +37,8 @@ _SMALLEST_MEMBER = 5
 def members(body: bytes) -> dict[str, msgspec.Raw]:
     """The top-level members of a JSON object. Raises OpenAIError (400) for anything else."""
     _check_encoding(body)
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
-        _check_depth(body)
+    if len(body) > _LARGE or body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+        _check_size(body)
     try:
         found = _decode(body)
     except msgspec.ValidationError:
@@ -42,8 +47,8 @@ def members(body: bytes) -> dict[str, msgspec.Raw]:
         raise _malformed(body, str(error)) from None
     except RecursionError:
         raise _too_deep() from None
-    if len(found) > MAX_TOP_LEVEL_KEYS or body.count(b":") > MAX_KEYS:
-        _check_keys(body, found)
+    if len(found) > MAX_TOP_LEVEL_KEYS:
+        raise _too_many_keys()
     accounted = 1
     for key, raw in found.items():
         size = len(memoryview(raw))
@@ -70,9 +75,27 @@ def _check_encoding(body: bytes) -> None:
         raise _refused("invalid_encoding", f"the body is not valid UTF-8 (byte {error.start})") from None
 
 
-def _check_depth(body: bytes) -> None:
-    """Strips strings and everything but brackets, then peels one level of empty pairs after another."""
-    brackets = _STRING.sub(b"", body).translate(None, _NOT_BRACKETS)
+def _check_size(body: bytes) -> None:
+    """Counts and depth of what stands outside of strings, before anything is built from it."""
+    bare = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
+    if bare.count(b'"') > 2 * MAX_VALUES:
+        raise _too_many_keys() if bare.count(b":") > MAX_KEYS else _too_many_values()
+    outside = b"".join(bare.split(b'"')[::2])
+    brackets = outside.translate(None, _NOT_BRACKETS)
+    if len(brackets) > MAX_DEPTH:
+        _check_depth(brackets)
+    if outside.count(b":") > MAX_KEYS:
+        raise _too_many_keys()
+    if len(brackets) > 2 * MAX_CONTAINERS or outside.count(b",") > MAX_VALUES:
+        raise _too_many_values()
+
+
+def _check_depth(brackets: bytes) -> None:
+    """Peels one level of empty pairs after another, unless there are too many to be read at all."""
+    if _DEEP.search(brackets[:4096]) is not None:
+        raise _too_deep()
+    if len(brackets) > 2 * MAX_CONTAINERS:
+        return
     for _ in range(MAX_DEPTH):
         if not brackets:
             return
@@ -81,18 +104,6 @@ def _check_depth(body: bytes) -> None:
     only_opened = not brackets.strip(b"[{") and len(brackets) > MAX_DEPTH
     if whole_pairs or only_opened:
         raise _too_deep()
-
-
-def _check_keys(body: bytes, found: dict[str, msgspec.Raw]) -> None:
-    count = 0
-
-    def tally(pairs: list[tuple[str, object]]) -> None:
-        nonlocal count
-        count += len(pairs)
-
-    _loads(body, tally)
-    if len(found) > MAX_TOP_LEVEL_KEYS or count > MAX_KEYS:
-        raise _refused("too_many_keys", "the body has too many keys")
 
 
 def _check_duplicates(body: bytes) -> None:
@@ -143,6 +154,15 @@ def _malformed(body: bytes, message: str) -> OpenAIError:
     column = at - (before.rfind(b"\n") + 1) + 1
     what = "it ends too early" if found is None else "unexpected character"
     return _refused("invalid_json", f"the body is not valid JSON: {what} at line {line}, column {column}")
+
+
+def _too_many_keys() -> OpenAIError:
+    return _refused("too_many_keys", "the body has too many keys")
+
+
+def _too_many_values() -> OpenAIError:
+    message = f"the body holds more than {MAX_CONTAINERS:,} lists and objects, or more than {MAX_VALUES:,} values"
+    return _refused("too_many_values", message)
 
 
 def _too_deep() -> OpenAIError:
