@@ -22,6 +22,8 @@ from routing_core.errors import ModeluxError
 
 log = logging.getLogger("modelux")
 
+_STARTING = "process"
+
 
 def main(services: Sequence[Service[Any]]) -> int:
     """Runs until SIGTERM or SIGINT. Returns the exit status: 0 stopped, 1 crashed, 2 refused to start."""
@@ -57,11 +59,13 @@ async def _run(settings: PlatformSettings, loaded: Sequence[tuple[Service[Any], 
     log.info("health on http://%s:%s", *sock.getsockname()[:2])
     async with open_platform(settings, needs) as platform, asyncio.TaskGroup() as health:
         _stop_on_signals(platform)
+        platform.readiness[_STARTING] = lambda: "its services are not there yet"
         serving = health.create_task(serve_app(health_app(platform), sock))
         async with AsyncExitStack() as stack:
             tasks: list[Coroutine[Any, Any, None]] = [prepare(platform.bus)] if "bus" in needs else []
             for service, own in loaded:
                 tasks.extend(await stack.enter_async_context(service.serve(own, platform)))
+            del platform.readiness[_STARTING]
             await _until_stopped(platform, tasks)
         serving.cancel()
 
