@@ -96,6 +96,15 @@ class Journal:
         """Everything before it is acknowledged; where reading starts."""
         return self._acked
 
+    @property
+    def end(self) -> Cursor:
+        """Everything before it is written whole; where another process that reads along has to stop."""
+        return Cursor(self._active, self._end)
+
+    @property
+    def folder(self) -> Path:
+        return self._path
+
     def append(self, kind: int, payload: bytes) -> None:
         """Keeps one record (`kind` in 0..255). Raises `JournalFull`, after which the journal is as it was before."""
         record = segment.record(self._salt, kind, payload)
@@ -187,7 +196,7 @@ class Journal:
     # Segments
 
     def _file(self, number: int) -> Path:
-        return self._path / f"{number:016}.seg"
+        return segment.path_of(self._path, number)
 
     def _adopt(self) -> None:
         """Takes over the segments of an earlier run; files of another journal go to quarantine."""

@@ -51,6 +51,11 @@ class Scan(NamedTuple):
     damaged: tuple[int, int] | None
 
 
+def path_of(folder: Path, number: int) -> Path:
+    """Where a segment lies."""
+    return folder / f"{number:016}.seg"
+
+
 def header(journal_id: bytes, boot_id: bytes) -> bytes:
     """The first bytes of a segment."""
     body = _MAGIC + journal_id + boot_id

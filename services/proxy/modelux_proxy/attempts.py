@@ -84,13 +84,14 @@ class Beginner:
 
     def _admitted(self, attempt: Attempt, now_ms: int) -> bool:
         """Whether the circuit lets the call out:
-        an open one only in panic, a half-open one only its probe or a last resort.
+        an open one only in panic, a half-open one only its probe or the last candidate.
         """
         run = self._context.run
         seen = run.seen.get(attempt.target) if run is not None else None
         if run is None or seen is None or seen.state == "open" or self._registry.admit_probe(attempt.target, now_ms):
             return True
-        return len(run.steps[0].candidates) <= 1
+        candidates = run.steps[0].candidates
+        return not candidates or candidates[-1].target == attempt.target
 
     def _observe(self, outcome: Outcome) -> None:
         self._registry.observe(outcome, self._clock.steady_ms())

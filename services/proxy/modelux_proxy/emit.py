@@ -1,6 +1,4 @@
-"""Keep every event in the local journal until a broker has it:
-append before the answer's last byte, ship in the background.
-"""
+"""Keep every event in the local journal, before the answer's last byte, until a broker has it."""
 
 from __future__ import annotations
 
@@ -13,6 +11,7 @@ from modelux_bus.journal import Journal, JournalFull, JournalLocked
 from modelux_proxy import record
 from modelux_proxy.inflight import InFlight
 from modelux_proxy.ship import Shipper, payload
+from modelux_proxy.ship_process import ShipProcess
 
 log = logging.getLogger("modelux.proxy")
 
@@ -43,6 +42,7 @@ class Emitter:
         self._inflight = InFlight(folder / "inflight")
         self._since_look = 0
         self.shipper = Shipper(self._journal)
+        self.ship_process = ShipProcess(self._journal)
         self._recover()
 
     def start(self, note: bytes) -> int:
@@ -69,6 +69,10 @@ class Emitter:
         if self.fraction >= REFUSE_AT:
             self.fraction = self._journal.used_fraction()
         return self.fraction >= REFUSE_AT
+
+    @property
+    def shipped(self) -> int:
+        return self.shipper.shipped + self.ship_process.shipped
 
     def close(self) -> None:
         self._inflight.close()

@@ -54,6 +54,7 @@ async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Ta
     builder = Builder(platform.encryption_key, Catalog.load(), allow_private=settings.allow_private)
     source = ConfigSource(builder, folder / "snapshot", clock, int(settings.max_stale_h * 3_600_000))
     await source.load()
+    within = platform.settings.bus_url.startswith("memory:")
     refuse = settings.on_journal_full != "count_only"
     _watch(metrics, emitter, source)
     REGISTRY.register(metrics)
@@ -66,7 +67,7 @@ async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Ta
             yield [
                 source.follow(watch_over(platform.config, new_id("px_"))),
                 source.rebuild(),
-                emitter.shipper.run(platform.bus),
+                emitter.shipper.run(platform.bus) if within else emitter.ship_process.run(),
             ]
         finally:
             REGISTRY.unregister(metrics)
@@ -74,7 +75,7 @@ async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Ta
                 log.error("requests were still under way after %s s and are ended", settings.drain_s)
             server.close()
     await client.close()
-    await emitter.shipper.flush(platform.bus)
+    await (emitter.shipper.flush(platform.bus) if within else emitter.ship_process.finish())
     emitter.close()
 
 
@@ -96,7 +97,7 @@ def _watch(metrics: Metrics, emitter: Emitter, source: ConfigSource) -> None:
         {
             "journal_used_ratio": lambda: emitter.fraction,
             "events_appended": lambda: counts.appended,
-            "events_shipped": lambda: emitter.shipper.shipped,
+            "events_shipped": lambda: emitter.shipped,
             "events_lost": lambda: counts.lost,
             "events_recovered": lambda: counts.recovered,
             "snapshots_refused": lambda: source.counts.refused,

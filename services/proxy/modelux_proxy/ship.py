@@ -11,7 +11,7 @@ import time
 
 from modelux_bus.base import Bus, BusUnavailable, Message
 from modelux_bus.cursor import Cursor
-from modelux_bus.journal import Frame, Journal
+from modelux_bus.journal import Journal
 from modelux_contracts.codec import headers
 from modelux_contracts.topics import REQUEST_COMPLETED
 
@@ -73,7 +73,7 @@ class Shipper:
         if after == self._at:
             return False
         if frames:
-            await bus.publish([_message(frame) for frame in frames])
+            await bus.publish([message(frame.payload) for frame in frames])
         self._at = after
         self.shipped += len(frames)
         return True
@@ -95,8 +95,8 @@ class Shipper:
         await self.settle()
 
 
-def _message(frame: Frame) -> Message:
-    record = frame.payload
+def message(record: bytes) -> Message:
+    """What goes on the bus for a journal record."""
     at = 1 + record[0]
     request_id = record[at : at + _ID_BYTES].decode("ascii")
     return Message(REQUEST_COMPLETED.name, record[1:at], record[at + _ID_BYTES :], f"{request_id}.completed", _HEADERS)
