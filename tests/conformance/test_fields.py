@@ -17,7 +17,8 @@ TOOL = {
     "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
 }
 ODD = (
-    b'{ "model" : "%b",\n\t"messages":[{"role":"user","content":"Gr\\u00fc\xc3\x9fe \\/ \\"","x_extra":{"model":"x"}}],\r\n'
+    b'{ "model" : "%b",\n\t"messages":[{"role":"user","content":"Gr\\u00fc\xc3\x9fe \\/ \\"",'
+    b'"x_extra":{"model":"x"}}],\r\n'
     b' "user":"u1","metadata":{"a":"b"},"store":false,"logit_bias":{"50256":-100},"prompt_cache_key":"k",'
     b'"prediction":{"type":"content","content":"x"},"service_tier":"flex","x_vendor":{"k":1,"k":2},'
     b'"seed":12345678901234567890,"x_big":12345678901234567890123,"x_decimal":0.10000000000000000001,"x_e":1E+2 }'
