@@ -94,6 +94,8 @@ class Stage:
             return Outcome(target, "ok", 200, 500.0, 100.0, Usage(10, 20), 30_000, answer=found)
         if isinstance(found, int):
             return Outcome(target, "status", found, 50.0, error_code="provider_error")
+        if found == "circuit_open":
+            return Outcome(target, "connect", error_code=found)
         assert found in get_args(OutcomeKind)
         kind = cast("OutcomeKind", found)
         return (

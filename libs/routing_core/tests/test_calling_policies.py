@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from routing_core.types import Target
+from routing_core.types import Answer, Target
 
 FALLBACK = {
     "strategy": "fallback",
@@ -140,6 +140,53 @@ def test_the_least_bad_is_tried_when_every_circuit_is_open(stage: Any) -> None:
     assert why(played) == "every circuit open, third healthy"
     assert played.trace.candidates[0].reason == "least bad, every circuit is open"
     assert left_out(played) == {HAIKU: "circuit open", MINI: "circuit open"}
+
+
+@pytest.mark.parametrize(
+    "doc",
+    [
+        pytest.param({**FALLBACK, "retry_on": ["429", "5xx", "timeout"]}, id="fallback"),
+        pytest.param({**FALLBACK, "strategy": "cascade"}, id="cascade"),
+    ],
+)
+def test_the_least_bad_open_circuit_is_tried_when_all_others_failed(stage: Any, doc: Any) -> None:
+    stage.feel(HAIKU, "open", errors=0.3)
+    stage.feel(MINI, "open", errors=0.02)
+    played = stage.play(doc, {BIG: 503})
+    assert played.calls == [BIG, MINI]
+    assert why(played) == "primary circuit open, secondary circuit open, third 503, secondary as a last resort healthy"
+    assert left_out(played) == {HAIKU: "circuit open", MINI: "circuit open"}
+    assert [candidate.model for candidate in played.trace.candidates] == [BIG]
+
+
+def test_a_doubted_answer_is_not_traded_for_an_open_circuit(stage: Any) -> None:
+    stage.feel(BIG, "open")
+    attempts = [{"model": "gpt-4o-mini", "confidence": {"json_valid": True}}, {"model": "gpt-4o"}]
+    played = stage.play({"strategy": "cascade", "attempts": attempts}, {MINI: Answer("no JSON")})
+    assert played.calls == [MINI]
+    assert played.decision.selected == 0
+
+
+@pytest.mark.parametrize("strategy", ["cost_optimized", "latency_optimized"])
+def test_rankings_end_with_the_least_bad_open_circuit(stage: Any, strategy: str) -> None:
+    names = {"cost_optimized": "allow", "latency_optimized": "models"}[strategy]
+    stage.feel(MINI, "open", errors=0.5)
+    stage.feel(BIG, "open", errors=0.1)
+    played = stage.play({"strategy": strategy, names: ["gpt-4o-mini", "claude-haiku-4-5", "gpt-4o"]}, {HAIKU: 500})
+    assert played.calls == [HAIKU, BIG]
+    assert why(played).endswith(f"500, {BIG} as a last resort healthy")
+
+
+def test_a_fault_that_is_not_retried_never_reaches_the_last_resort(stage: Any) -> None:
+    stage.feel(HAIKU, "open")
+    assert stage.play(FALLBACK, {MINI: 400}).calls == [MINI]
+
+
+def test_a_circuit_that_opened_meanwhile_is_passed_over_whatever_is_retried(stage: Any) -> None:
+    doc = {**FALLBACK, "retry_on": ["timeout"]}
+    played = stage.play(doc, {HAIKU: "timeout", MINI: "circuit_open"})
+    assert played.calls == [HAIKU, MINI, BIG]
+    assert why(played) == "primary timeout, secondary circuit open, third healthy"
 
 
 def test_unknown_models_are_left_out_and_said(stage: Any) -> None:

@@ -24,7 +24,7 @@ def cascade(policy: Cascade, request: Request, world: World) -> Flow:
 
 
 def _climb(lineup: Lineup, rules: list[Confidence | None], retry_on: frozenset[str]) -> Flow:
-    links = lineup.links
+    links = lineup.chain
     if not links:
         return nothing(lineup, "cascade")
     story = [lineup.prelude] if lineup.prelude else []
@@ -50,6 +50,8 @@ def _climb(lineup: Lineup, rules: list[Confidence | None], retry_on: frozenset[s
             current = next((i for i in range(current, len(links)) if links[i].place > link.place), None)
         else:
             current = following(links, current, outcome, retry_on)
+        if standing is not None and current == len(lineup.links):
+            current = None  # an answer in hand is better than what an open circuit may bring
     if standing is None:
         return failed(story, "cascade", exhausted=last + 1 == len(links))
     return Decision(standing, f"{', '.join(story)}; {_STANDS[standing == made - 1]}", "cascade", traits=traits)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from routing_core.flow import Attempt, Decision, Flow, Step
-from routing_core.policies.lineup import Lineup, Link
+from routing_core.policies.lineup import OPEN, Lineup, Link
 from routing_core.types import Outcome
 
+CIRCUIT_OPEN = "circuit_open"
+"""Error code of an attempt that was not sent."""
 _OF_CREDENTIAL = frozenset({401, 402, 403})
 
 
@@ -15,9 +17,10 @@ def walk(lineup: Lineup, retry_on: frozenset[str], policy_type: str, at_once: st
     """Attempts in order; `at_once` is the selection reason where the first one succeeds.
 
     Within a place (the offers of one model), a fault of the credential or of the connection moves to the next offer,
-    and a fault in `retry_on` to the next provider; from place to place, only a fault in `retry_on` moves on.
+    and a fault in `retry_on` to the next provider; from place to place, only a fault in `retry_on` moves on, at the
+    very end to the last resort.
     """
-    links = lineup.links
+    links = lineup.chain
     if not links:
         return nothing(lineup, policy_type)
     story = [lineup.prelude] if lineup.prelude else []
@@ -80,9 +83,12 @@ def retries(retry_on: frozenset[str], outcome: Outcome) -> bool:
     """Whether `retry_on` covers the fault.
 
     `5xx` also covers an answer that is none (`invalid`) and one cut short (`cut`); `credentials` covers 401, 402 and
-    403, `timeout` also a provider's own 408. A cancelled attempt is never retried.
+    403, `timeout` also a provider's own 408. A cancelled attempt is never retried; one that never went out, for its
+    circuit had opened meanwhile, always is: `retry_on` tells of faults that providers show.
     """
     kind = outcome.kind
+    if _unsent(outcome):
+        return True
     if kind == "status":
         status = outcome.status or 0
         if str(status) in retry_on:
@@ -99,7 +105,14 @@ def fault(outcome: Outcome) -> str:
     """A failed outcome in one or two words: `timeout`, `429`, `connection failed`."""
     if outcome.kind == "status":
         return str(outcome.status or "refused")
+    if _unsent(outcome):
+        return OPEN
     return _FAULTS.get(outcome.kind, outcome.kind)
+
+
+def _unsent(outcome: Outcome) -> bool:
+    """Whether whoever makes the calls refused this one, as the target's circuit was no longer what the policy saw."""
+    return outcome.kind == "connect" and outcome.error_code == CIRCUIT_OPEN
 
 
 _FAULTS = {"connect": "connection failed", "cut": "connection cut", "invalid": "invalid answer"}

@@ -8,7 +8,7 @@ from routing_core.flow import Excluded, Flow
 from routing_core.parsing import TIERS
 from routing_core.policies.chain import walk
 from routing_core.policies.fitness import estimate, unfit
-from routing_core.policies.lineup import OPEN, POOL, Lineup, Link, in_pool, settle, unknown
+from routing_core.policies.lineup import APART, OPEN, POOL, Lineup, Link, in_pool, settle, unknown
 from routing_core.shapes import CostOptimized
 from routing_core.types import Request
 from routing_core.world import Offer, World
@@ -40,7 +40,7 @@ def _lineup(policy: CostOptimized, request: Request, world: World) -> Lineup:
         if reason or price is None:
             left_out[Excluded(offer.target.name, reason or "no price known")] = None
         elif world.health_of(offer.target).state == "open":
-            shut.append(Link(offer.target, 0, offer.target.name, "", policy.timeout_ms))
+            shut.append(Link(offer.target, APART, offer.target.name, "", policy.timeout_ms))
         else:
             ranked.append((estimate(offer, price, request, policy.expected_output_tokens), len(ranked), offer))
     ranked.sort()

@@ -8,7 +8,7 @@ from routing_core.draws import draw
 from routing_core.flow import Excluded, Flow
 from routing_core.policies.chain import walk
 from routing_core.policies.fitness import unfit
-from routing_core.policies.lineup import Link, settle, unknown
+from routing_core.policies.lineup import APART, Link, settle, unknown
 from routing_core.scoring import choose
 from routing_core.shapes import LatencyOptimized
 from routing_core.types import Request, Target
@@ -49,7 +49,7 @@ def _sorted_out(
             if reason:
                 left_out[Excluded(offer.target.name, reason)] = None
             elif world.health_of(offer.target).state == "open":
-                shut.append(Link(offer.target, 0, offer.target.name, "", policy.timeout_ms))
+                shut.append(Link(offer.target, APART, offer.target.name, "", policy.timeout_ms))
             else:
                 candidates[offer.target] = None
     return list(candidates), shut, list(left_out)

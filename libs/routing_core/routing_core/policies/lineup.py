@@ -14,6 +14,8 @@ from routing_core.world import World
 POOL = 3
 """How many offers of one model (credentials, or providers) an attempt may go through."""
 OPEN = "circuit open"
+APART = -1
+"""The place of a link that shares its attempt with no other."""
 _PLACES = ("primary", "secondary", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 
@@ -31,11 +33,19 @@ class Link:
 
 @record
 class Lineup:
-    """The chain, what was left out of it, and what is to be said before the first attempt ("primary circuit open")."""
+    """The chain, what was left out of it, what is to be said before the first attempt ("primary circuit open"), and the
+    least bad of those left out for their open circuit: when all others have failed, it is better than nothing.
+    """
 
     links: tuple[Link, ...]
     excluded: tuple[Excluded, ...] = ()
     prelude: str = ""
+    last_resort: Link | None = None
+
+    @property
+    def chain(self) -> tuple[Link, ...]:
+        """What to try, one after the other."""
+        return self.links if self.last_resort is None else (*self.links, self.last_resort)
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -74,13 +84,15 @@ def line_up(tries: Sequence[Try], world: World, later: str) -> Lineup:
 def settle(
     links: Sequence[Link], shut: Sequence[Link], left_out: Sequence[Excluded], world: World, prelude: str = ""
 ) -> Lineup:
-    """The lineup of `links`; where there are none, of the least bad of `shut`: better than to fail without trying."""
+    """The lineup of `links`, with the least bad of `shut` as its last resort; where there are none, of that alone."""
     if not shut:
         return Lineup(tuple(links), tuple(left_out), prelude)
-    if links:
-        return Lineup(tuple(links), (*left_out, *[Excluded(link.target.name, OPEN) for link in shut]), prelude)
     chosen = panic([link.target for link in shut], world.health)
     link = next(link for link in shut if link.target == chosen)
+    if links:
+        excluded = (*left_out, *[Excluded(link.target.name, OPEN) for link in shut])
+        last = Link(chosen, link.place, f"{link.label} as a last resort", "", link.timeout_ms)
+        return Lineup(tuple(links), excluded, prelude, last)
     others = [Excluded(other.target.name, OPEN) for other in shut if other is not link]
     panicked = Link(chosen, link.place, link.label, "least bad, every circuit is open", link.timeout_ms)
     return Lineup((panicked,), (*left_out, *others), "every circuit open")
