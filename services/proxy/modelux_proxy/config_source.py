@@ -28,8 +28,8 @@ log = logging.getLogger("modelux.proxy")
 _HEADER = struct.Struct("<8sQI")
 """Magic, when it was saved (epoch ms), CRC-32 of the snapshot."""
 _MAGIC = b"MLXS\x01\0\0\0"
-_REBUILD_S = 3600.0
-"""Prices have dates: the same snapshot is read again this often."""
+_LOOK_S = 1.0
+"""How often to look whether a price has come into force."""
 
 Watch = Callable[[int], AsyncGenerator[pb.WatchSnapshotResponse, None]]
 """Updates since a version, until the connection ends; first an empty one as soon as it stands."""
@@ -101,11 +101,20 @@ class ConfigSource:
             delay_s = min(delay_s * 2, 5.0)
 
     async def rebuild(self) -> None:
-        """Reads the same snapshot again from time to time, for prices whose day has come."""
+        """Looks at the clock from time to time, for prices whose moment has come."""
         while True:
-            await asyncio.sleep(_REBUILD_S)
-            if self._snapshot is not None:
-                await self._take(self._snapshot)
+            await asyncio.sleep(_LOOK_S)
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Reads the same snapshot again once one of its prices has given way to another."""
+        tenants, snapshot = self._tenants, self._snapshot
+        if tenants is None or snapshot is None or tenants.prices_until_ms is None:
+            return
+        if self._clock.now_ms() >= tenants.prices_until_ms:
+            fresh = await asyncio.to_thread(self._builder.build, snapshot, self._clock.now_ms())
+            if self._snapshot is snapshot:  # else a newer one has come meanwhile
+                self._tenants = fresh
 
     async def apply(self, update: pb.WatchSnapshotResponse) -> bool:
         """Takes an update over whole, or refuses it and asks for a whole snapshot next time."""

@@ -62,7 +62,8 @@ class Builder:
             routes = {c.id: credentials[c.id][1] for c in usable}
             projects[project.id] = self._project(project, configs[project.id], shared[names], routes)
         keys = {bytes(key.hash): _key(key, projects) for key in snapshot.keys}
-        return Tenants(snapshot.version, keys, projects)
+        until_ms = self.catalog.next_change_ms(at_ms, [_override(price) for price in snapshot.prices])
+        return Tenants(snapshot.version, keys, projects, until_ms)
 
     def _project(
         self,

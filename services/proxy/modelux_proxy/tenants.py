@@ -83,3 +83,5 @@ class Tenants:
     keys: Mapping[bytes, Key]
     """By SHA-256 of the key text."""
     projects: Mapping[str, Project]
+    prices_until_ms: int | None = None
+    """When the first of its prices gives way to another; None: none is known to."""

@@ -163,6 +163,37 @@ async def test_the_last_good_snapshot_serves_after_a_restart_until_it_is_stale(t
     assert restarted.current() is None, "keys may have been revoked meanwhile"
 
 
+async def test_a_price_comes_into_force_at_its_moment(tmp_path):
+    now_ms = [0]
+    ours = source(tmp_path, now_ms)
+    dated = snapshot()
+    for number, (price, from_ms) in enumerate([(10**9, 0), (2 * 10**9, 700)]):
+        dated.prices.add(
+            id=f"price_{number}",
+            organization_id="org_1",
+            provider="openai",
+            model="m",
+            input=price,
+            output=price,
+            effective_from_us=from_ms * 1000,
+        )
+    assert await ours.apply(pb.WatchSnapshotResponse(snapshot=dated))
+
+    async def charged() -> int:
+        await ours.refresh()
+        tenants = ours.current()
+        assert tenants is not None
+        (offer,) = tenants.projects["proj_1"].offers_for("m")
+        assert offer.price is not None
+        return offer.price.input
+
+    now_ms[0] = 699
+    assert await charged() == 10**9
+    now_ms[0] = 700
+    assert await charged() == 2 * 10**9
+    assert ours.counts.accepted == 1, "nobody sent anything new"
+
+
 async def test_a_damaged_file_is_passed_over(tmp_path):
     ours = source(tmp_path, [0])
     await ours.apply(pb.WatchSnapshotResponse(snapshot=snapshot()))
