@@ -92,7 +92,12 @@ class Exchange:
         self.status = status
         close = b"connection: close\r\n" if self.close else b""
         head = b"HTTP/1.1 %d %b\r\n%b%bcontent-length: %d\r\n\r\n"
-        self._sink.write(head % (status, REASONS.get(status, b""), headers, close, len(body)) + body)
+        if status == 204:
+            head, body = b"HTTP/1.1 %d %b\r\n%b%b\r\n", b""
+            self._sink.write(head % (status, REASONS[status], headers, close))
+        else:
+            head %= (status, REASONS.get(status, b""), headers, close, len(body))
+            self._sink.write(head if self.method == "HEAD" else head + body)
         self.ended = True
         self._sink.finish(self, close=self.close)
 

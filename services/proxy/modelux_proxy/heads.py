@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-_NAMES = (b"Content-Length: ", b"content-length: ")
+_NAMES = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+"""With the end of the line before: a name or value that merely ends like this is another header."""
 _MAX_HEADS = 2048
 _MAX_HEAD_BYTES = 4096
 
@@ -47,7 +48,7 @@ class HeadMemo:
         at = data.find(_NAMES[0], 0, end)
         if at < 0 and (at := data.find(_NAMES[1], 0, end)) < 0:
             return None
-        at += 16
+        at += 18
         stop = data.find(b"\r", at, end)
         digits = data[at:stop]
         if not digits.isdigit() or int(digits) != len(data) - end:

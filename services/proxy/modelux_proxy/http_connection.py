@@ -41,6 +41,11 @@ class Connection(asyncio.Protocol):
         self._since = time.monotonic()
         """When the present state began."""
         self._head_bytes = 0
+        """Of the path, and of the names and values that are complete."""
+        self._head_read = 0
+        """Of the segments, after the first, that hold nothing but this head."""
+        self._begun = False
+        """The message being read began in this segment."""
         self._exchange: Exchange | None = None
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
@@ -80,12 +85,13 @@ class Connection(asyncio.Protocol):
             self._enter("head")
         elif self._state == "refused":
             return
+        self._begun = False
         self._feed(data)
         if self._refusal is not None:
             self._refuse(self._refusal)
-        elif self._state == "head":
-            self._head_bytes += len(data)
-            if self._head_bytes > self._limits.head_bytes:
+        elif self._state == "head" and not self._begun:
+            self._head_read += len(data)
+            if self._head_read > self._limits.head_bytes:
                 self._refuse(limits.HEAD_TOO_LARGE)
 
     def _feed(self, data: bytes) -> None:
@@ -102,7 +108,9 @@ class Connection(asyncio.Protocol):
             self._refuse(self._refusal or limits.BAD_REQUEST)
 
     def eof_received(self) -> None:
-        return None
+        """A caller that stops in the middle of a request is told so. The transport closes itself after this."""
+        if self._state in ("head", "body") and self._current is None and not self._queue:
+            self._refuse(limits.CUT_SHORT)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.connections.discard(self)
@@ -134,11 +142,14 @@ class Connection(asyncio.Protocol):
         self._body = []
         self._size = 0
         self._head_bytes = 0
+        self._head_read = 0
+        self._begun = True
         if self._state != "head":
             self._enter("head")
 
     def on_url(self, url: bytes) -> None:
         self._url += url
+        self._head_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._lines += 1
@@ -194,7 +205,7 @@ class Connection(asyncio.Protocol):
         exchange.close = not self._parser.should_keep_alive() or self._server.draining
         self._at_start = True
         self._enter("idle")
-        if self._known and exchange.path and self._repeated is None and not exchange.close:
+        if self._known and self._repeated is None and not exchange.close and b"content-encoding" not in self._headers:
             self._server.heads.remember(
                 self._known, Head(exchange.method, exchange.path, exchange.query, exchange.headers)
             )
@@ -292,6 +303,8 @@ class Connection(asyncio.Protocol):
                 await self._wake
             if self._reading_paused and len(queue) < self._limits.pipelined // 2:
                 self._resume_reading()
+            if self._writable is not None:  # a caller that asks on and on and does not read
+                await self._writable
             exchange = self._current = queue.popleft()
             await run(exchange)
 
@@ -303,6 +316,8 @@ class Connection(asyncio.Protocol):
             return limits.METHOD
         if not self._url.startswith(b"/"):
             return limits.FORM
+        if self._parser.get_http_version() not in ("1.1", "1.0"):
+            return limits.BAD_REQUEST
         if (refusal := limits.host_refusal(self._hosts)) is not None:
             return refusal
         length = headers.get(b"content-length")

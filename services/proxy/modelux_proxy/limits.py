@@ -46,6 +46,7 @@ class Refusal:
 
 
 BAD_REQUEST = Refusal(400, "invalid_http", "the request is not valid HTTP/1.1")
+CUT_SHORT = Refusal(400, "invalid_http", "the request ended before it was complete")
 BAD_HOST = Refusal(400, "invalid_host", "exactly one valid Host header is required")
 METHOD = Refusal(405, "method_not_allowed", "this method is not supported", b"allow: GET, POST, OPTIONS\r\n")
 FORM = Refusal(405, "method_not_allowed", "requests name a path, not an absolute URL", b"allow: GET, POST, OPTIONS\r\n")
