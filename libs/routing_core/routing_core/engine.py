@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Never, TypeVar, overload
 
 from routing_core.config import MAX_DEPTH, NamedPolicy, Policy, strategy_of
-from routing_core.flow import Decision, Flow, Hop, Step
+from routing_core.flow import Abandoned, Decision, Flow, Hop, Step
 from routing_core.policies.ab_test import ab_test
 from routing_core.policies.cascade import cascade
 from routing_core.policies.choice import Choice, Place
@@ -59,7 +59,7 @@ def _delegate(policy: Policy, request: Request, world: World, place: Place) -> F
     try:
         decision = yield from flow(choice.policy, request, world, place.within(choice))
     except Abandoned as given_up:
-        decision = given_up.by(choice.policy)
+        decision = _given_up(choice.policy, given_up)
     return decision.via(hop, choice.name, choice.version)
 
 
@@ -108,7 +108,7 @@ class Run:
         except StopIteration as end:
             self.decision = self._named(end.value)
         except Abandoned as given_up:
-            self.decision = self._named(given_up.by(self.policy.policy))
+            self.decision = self._named(_given_up(self.policy.policy, given_up))
         assert self.decision is not None, "a policy went on after it was abandoned"
         return self.decision
 
@@ -147,15 +147,8 @@ class Run:
         )
 
 
-class Abandoned(Exception):
-    """Thrown into a flow that is given up; each delegation on the way out adds its hop."""
-
-    def __init__(self, reason: str, code: str) -> None:
-        super().__init__(reason)
-        self.code = code
-
-    def by(self, policy: Policy) -> Decision:
-        return Decision(None, str(self), strategy_of(policy), code=self.code)
+def _given_up(policy: Policy, why: Abandoned) -> Decision:
+    return Decision(None, str(why), strategy_of(policy), code=why.code)
 
 
 class Seen(Mapping[Target, Health]):

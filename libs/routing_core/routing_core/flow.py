@@ -122,4 +122,14 @@ class Decision:
         )
 
 
+class Abandoned(Exception):
+    """Thrown into a flow that is given up between two steps. A policy that holds an answer may catch it and return
+    that; else it leaves the flow, and each delegation on the way out adds its hop.
+    """
+
+    def __init__(self, reason: str, code: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
 Flow = Generator[Step, tuple[Outcome, ...], Decision]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from routing_core.config import NamedPolicy
 from routing_core.engine import Run
 from routing_core.flow import Step
+from routing_core.policies.reference import ACTIVE
 from routing_core.trace import Trace, TraceAnswer, TraceAttempt
 from routing_core.types import Answer, Outcome, Request, Target
 from routing_core.world import Budget, Health, Offer, World
@@ -51,6 +52,18 @@ def world_from(trace: Trace, offers: Mapping[str, tuple[Offer, ...]], policies: 
     }
     budgets = tuple(Budget(b.budget_id, round(b.cap_usd * 1e9), round(b.spent_usd * 1e9)) for b in saw.budgets)
     return World(offers, health, policies, budgets, saw.price_version)
+
+
+def policies_from(trace: Trace, versions: Mapping[tuple[str, int], NamedPolicy]) -> dict[str, NamedPolicy]:
+    """`World.policies` as the trace's policy saw it, from all versions of all policies by slug and number: each pinned
+    version, and for each `@slug` that was followed the version that was active then.
+    """
+    found = {f"{slug}:{number}": policy for (slug, number), policy in versions.items()}
+    for hop in trace.path:
+        if hop.policy_type == "reference" and hop.reason == ACTIVE:
+            slug, _, number = hop.chose.removeprefix("@").removesuffix(")").rpartition(" (v")
+            found[slug] = versions[slug, int(number)]
+    return found
 
 
 def _as_told(trace: Trace, recorded: tuple[int, Outcome]) -> Outcome:

@@ -10,7 +10,8 @@ from routing_core.config import AbTest, NamedPolicy, Ref, parse_policy
 from routing_core.engine import Run, Seen
 from routing_core.flow import Decision, Step
 from routing_core.policies.ab_test import at
-from routing_core.types import Outcome
+from routing_core.replay import replay, world_from
+from routing_core.types import Answer, Outcome
 from routing_core.world import Budget, Health
 
 BIG, MINI = "gpt-4o:openai", "gpt-4o-mini:openai"
@@ -178,6 +179,20 @@ def test_a_run_can_be_given_up_between_steps(stage: Any) -> None:
     assert [hop.chose for hop in trace.path] == ["@inner (v1)"]
     with pytest.raises(ValueError, match="decided"):
         run.abandon("again")
+
+
+def test_a_cascade_that_is_given_up_returns_the_answer_it_holds(stage: Any) -> None:
+    attempts = [{"model": MINI, "confidence": {"json": True}}, {"model": BIG}, "claude-haiku-4-5"]
+    run = run_of(stage, {"strategy": "cascade", "attempts": attempts})
+    run.start()
+    run.send([Outcome(stage.target(MINI), "ok", answer=Answer("not JSON"))])
+    run.send([Outcome(stage.target(BIG), "status", 503)])
+    decision = run.abandon("no retry budget left", "attempts_failed")
+    assert decision.selected == 0
+    assert decision.reason == "no retry budget left; the last answer given stands"
+    stored = run.trace()
+    assert [attempt.answer is not None for attempt in stored.attempts] == [True, False]
+    assert replay(stored, run.policy, run.request, world_from(stored, run.world.offers, {})) == stored
 
 
 def test_a_run_can_be_given_up_before_it_starts(stage: Any) -> None:

@@ -12,7 +12,7 @@ from routing_core.config import NamedPolicy, parse_policy
 from routing_core.engine import Run
 from routing_core.flow import Step
 from routing_core.pricing import Price
-from routing_core.replay import recorded_outcomes, replay, world_from
+from routing_core.replay import policies_from, recorded_outcomes, replay, world_from
 from routing_core.trace import Trace, from_json, to_json
 from routing_core.types import Answer, Outcome, Request, Target, Usage
 from routing_core.world import Budget, Health, Offer, World
@@ -35,6 +35,8 @@ POLICIES = {
     "inner": NamedPolicy("inner", 3, parse_policy(INNER)),
     "inner:1": NamedPolicy("inner", 1, parse_policy("mini")),
 }
+VERSIONS = {("inner", 3): POLICIES["inner"], ("inner", 1): POLICIES["inner:1"], ("inner", 4): POLICIES["inner:1"]}
+"""All there ever were; version 3 is the active one."""
 
 model = st.sampled_from(MODELS)
 timeout = st.none() | st.integers(1, 9000)
@@ -197,7 +199,7 @@ def test_replay_equals_live(doc: Any, request: Request, world: World, data: st.D
     trace = live(policy, request, world, data)
     stored = from_json(to_json(trace))
     assert stored == trace
-    assert replay(stored, policy, request, world_from(stored, OFFERS, POLICIES)) == trace
+    assert replay(stored, policy, request, world_from(stored, OFFERS, policies_from(stored, VERSIONS))) == trace
 
 
 @pytest.mark.parametrize("changed", [{"strategy": "fallback", "attempts": ["haiku", "mini"]}, "haiku"])

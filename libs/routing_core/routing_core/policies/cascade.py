@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routing_core.flow import Attempt, Decision, Flow, Step
+from routing_core.flow import Abandoned, Attempt, Decision, Flow, Step
 from routing_core.policies.answers import doubt, read
 from routing_core.policies.chain import failed, fault, following, nothing
 from routing_core.policies.lineup import Lineup, line_up
@@ -15,8 +15,8 @@ def cascade(policy: Cascade, request: Request, world: World) -> Flow:
     """A failure goes on as in a fallback; a success that misses its `confidence` rule goes on to the next model.
 
     The last answer stands even where it misses its rule; where all models behind an answer fail, that answer stands: a
-    caller is better served with a doubted answer than with none. An attempt with a rule is read whole before the
-    decision, one without a rule may stream at once.
+    caller is better served with a doubted answer than with none. So it does where the run is given up behind it. An
+    attempt with a rule is read whole before the decision, one without a rule may stream at once.
     """
     lineup = line_up(policy.attempts, world, "escalation")
     rules = [item.confidence for item in policy.attempts]
@@ -34,12 +34,18 @@ def _climb(lineup: Lineup, rules: list[Confidence | None], retry_on: frozenset[s
     why, made, last = "", 0, 0
     while current is not None:
         link, rule, last = links[current], rules[links[current].place], current
-        (outcome,) = yield Step(
+        step = Step(
             (Attempt(link.target, link.timeout_ms, f"after {why}" if made else link.reason),),
             until="body" if rule else "head",
             candidates=() if made else lineup.candidates,
             excluded=() if made else lineup.excluded,
         )
+        try:
+            (outcome,) = yield step
+        except Abandoned as given_up:
+            if standing is None:
+                raise
+            return Decision(standing, _kept(str(given_up)), "cascade", traits=traits)
         made += 1
         why = _weigh(outcome, rule, traits, made - 1)
         if not why:
@@ -58,6 +64,11 @@ def _climb(lineup: Lineup, rules: list[Confidence | None], retry_on: frozenset[s
 
 
 _STANDS = {True: "the last answer stands", False: "the last answer given stands"}
+
+
+def _kept(why: str) -> str:
+    """Why an answer in hand is returned without trying further. A replay gives up with these very words."""
+    return why if why.endswith(_STANDS[False]) else f"{why}; {_STANDS[False]}"
 
 
 def _weigh(outcome: Outcome, rule: Confidence | None, traits: dict[int, Traits], index: int) -> str:
