@@ -40,17 +40,23 @@ class Load:
     def stopped(self) -> bool:
         return self._stop.is_set()
 
-    def since(self, moment_s: float) -> list[Sent]:
-        return [each for each in self.sent if each.began_s >= moment_s]
+    def go_on(self, count: int) -> None:
+        """Returns when so many more requests were sent."""
+        wanted = len(self.sent) + count
+        while len(self.sent) < wanted:
+            time.sleep(0.01)
 
 
 @contextmanager
 def load(
-    port: int, key: str, *, rate: int = 100, model: str = "@it", prompts: Sequence[str] = ("Hi",)
+    port: int, key: str, *, rate: int = 100, users: str = "user", prompts: Sequence[str] = ("Hi",)
 ) -> Iterator[Load]:
-    """Sends in a thread of its own for the length of the block; every request has ended when it is left."""
+    """Sends in a thread of its own for the length of the block; every request has ended when it is left.
+
+    Every third request streams. End users are called `users` and a number.
+    """
     running = Load()
-    thread = Thread(target=asyncio.run, args=(_send_all(running, port, key, rate, model, prompts),), daemon=True)
+    thread = Thread(target=asyncio.run, args=(_send_all(running, port, key, rate, users, prompts),), daemon=True)
     thread.start()
     try:
         yield running
@@ -60,15 +66,15 @@ def load(
     assert not thread.is_alive(), "requests hang"
 
 
-async def _send_all(running: Load, port: int, key: str, rate: int, model: str, prompts: Sequence[str]) -> None:
+async def _send_all(running: Load, port: int, key: str, rate: int, users: str, prompts: Sequence[str]) -> None:
     loop = asyncio.get_running_loop()
     started = loop.time()
     async with asyncio.TaskGroup() as group:
         while not running.stopped:
             number = len(running.sent)
-            sent = Sent(f"user-{number}", stream=number % 3 == 0)
+            sent = Sent(f"{users}-{number}", stream=number % 3 == 0)
             running.sent.append(sent)
-            body = {"model": model, "user": sent.user, "stream": sent.stream, "mlx:tags": {"n": str(number)}}
+            body = {"model": "@it", "user": sent.user, "stream": sent.stream, "mlx:tags": {"n": str(number)}}
             body["messages"] = [{"role": "user", "content": prompts[number % len(prompts)]}]
             group.create_task(_send(sent, port, key, json.dumps(body).encode()))
             await asyncio.sleep(max(0.0, started + (number + 1) / rate - loop.time()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -54,19 +54,25 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def tree(pid: int) -> list[int]:
+    """A process and everything below it."""
+    return [pid, *descendants(pid)]
+
+
 @contextmanager
 def frozen(*pids: int) -> Iterator[None]:
-    """Holds processes, and what they started, in SIGSTOP for the length of the block."""
-    stopped = [each for pid in pids for each in (pid, *descendants(pid))]
-    for pid in stopped:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
+    """Holds processes in SIGSTOP for the length of the block."""
+    _signal(pids, signal.SIGSTOP)
     try:
         yield
     finally:
-        for pid in stopped:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+        _signal(pids, signal.SIGCONT)
+
+
+def _signal(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def until(check: Callable[[], object], what: str, within_s: float = 30.0, pause_s: float = 0.02) -> float:

@@ -90,9 +90,15 @@ class ConfigSource:
                         self._confirmed_ms = self._clock.now_ms()
                         if not await self.apply(update):
                             break
-                        delay_s = 0.1
+                        if update.WhichOneof("update"):
+                            delay_s = 0.1
+            except Refused as reason:
+                self._refuse(0, reason)
             except grpc.aio.AioRpcError as error:
-                log.warning("the config service does not answer: %s", error.code())
+                if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    self._refuse(0, Refused("it is too large"))
+                else:
+                    log.warning("the config service does not answer: %s", error.code())
             finally:
                 if self._connected:
                     self._confirmed_ms = self._clock.now_ms()
@@ -123,6 +129,9 @@ class ConfigSource:
             return True
         if kind == "snapshot":
             snapshot = update.snapshot
+            if snapshot.version < self._version:
+                self._refuse(snapshot.version, Refused(f"it is older; after restoring a database delete {self._file}"))
+                return False
         elif kind == "change" and self._snapshot is not None and update.change.version >= self._version:
             snapshot = merge(self._snapshot, update.change)
         else:
@@ -142,13 +151,16 @@ class ConfigSource:
         try:
             tenants = await asyncio.to_thread(self._builder.build, snapshot, self._clock.now_ms())
         except Refused as reason:
-            self.counts.refused += 1
-            self.last_refusal = str(reason)
-            log.error("snapshot %s is refused, %s stays: %s", snapshot.version, self._version, reason)
+            self._refuse(snapshot.version, reason)
             return False
         self._snapshot, self._tenants = snapshot, tenants
         self.counts.accepted += 1
         return True
+
+    def _refuse(self, version: int, reason: Refused) -> None:
+        self.counts.refused += 1
+        self.last_refusal = str(reason)
+        log.error("snapshot %s is refused, %s stays: %s", version or "of unknown version", self._version, reason)
 
     def _save(self, snapshot: pb.Snapshot) -> None:
         """Secrets in it stay sealed. A disk that refuses it is no reason not to serve."""
@@ -166,7 +178,7 @@ class ConfigSource:
 
 
 def watch_over(channel: grpc.aio.Channel, proxy_id: str) -> Watch:
-    """Updates from the config service at the other end of `channel`."""
+    """Updates from the config service at the other end of `channel`; raises Refused for bytes that are none."""
     stub = SnapshotServiceStub(channel)
 
     async def watch(since_version: int) -> AsyncGenerator[pb.WatchSnapshotResponse, None]:
@@ -175,6 +187,8 @@ def watch_over(channel: grpc.aio.Channel, proxy_id: str) -> Watch:
         call = stub.WatchSnapshot(pb.WatchSnapshotRequest(since_version=since_version, proxy_id=proxy_id))
         try:
             async for update in call:
+                if update is None:  # what gRPC makes of bytes that are no message
+                    raise Refused("it cannot be decoded")
                 yield update
         finally:
             call.cancel()
