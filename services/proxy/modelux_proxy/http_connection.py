@@ -83,6 +83,7 @@ class Connection(asyncio.Protocol):
                 return
             self._at_start = False
             self._enter("head")
+            data = limits.without_upgrade(data)
         elif self._state == "refused":
             return
         self._begun = False
@@ -171,7 +172,8 @@ class Connection(asyncio.Protocol):
         if self._refusal is not None:
             return
         self._enter("body")
-        if self._headers.get(b"expect") and self._transport is not None and self._current is None:
+        waits = self._headers.get(b"expect") and self._current is None and not self._queue
+        if waits and self._transport is not None:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, data: bytes) -> None:
@@ -318,8 +320,9 @@ class Connection(asyncio.Protocol):
             return limits.FORM
         if self._parser.get_http_version() not in ("1.1", "1.0"):
             return limits.BAD_REQUEST
-        if (refusal := limits.host_refusal(self._hosts)) is not None:
-            return refusal
+        return limits.host_refusal(self._hosts) or self._check_framing(headers)
+
+    def _check_framing(self, headers: dict[bytes, bytes]) -> Refusal | None:
         length = headers.get(b"content-length")
         if length is not None and int(length) > self._limits.body_bytes:
             return limits.BODY_TOO_LARGE
@@ -329,6 +332,8 @@ class Connection(asyncio.Protocol):
             return limits.ENCODING
         if headers.get(b"expect", b"100-continue").lower() != b"100-continue":
             return limits.EXPECTATION
+        if self._parser.should_upgrade() and length != b"0" and not headers.keys().isdisjoint(limits.FRAMING):
+            return limits.UPGRADE  # its body would be left unread
         return None
 
     def _upgrade(self) -> None:

@@ -10,6 +10,8 @@ from modelux_contracts.errors import OpenAIError, envelope
 
 METHODS = frozenset({"GET", "POST", "OPTIONS", "HEAD"})
 _HOST = re.compile(rb"(?:[A-Za-z0-9_.\-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_OFFER = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
+FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 GZIP_RATIO = 20
 _GZIP_FLOOR = 64 * 1024
 
@@ -61,6 +63,17 @@ EXPECTATION = Refusal(417, "expectation_failed", "the only expectation supported
 BUSY = Refusal(503, "overloaded", "too many large requests at once, try again", b"retry-after: 1\r\n")
 UPGRADE = Refusal(400, "upgrade_refused", "only HTTP/1.1 is spoken here; send no Upgrade header")
 TRANSFER = Refusal(400, "invalid_http", "the only transfer encoding supported is chunked")
+
+
+def without_upgrade(data: bytes) -> bytes:
+    """A segment that begins a request, with an offer to speak another protocol crossed out.
+
+    The parser ends a message that holds one at its head, and would not read its body.
+    """
+    end = data.find(b"\r\n\r\n")
+    if end < 0 or _OFFER.search(data, 0, end) is None:
+        return data
+    return _OFFER.sub(b"\r\nx-grade:", data[:end]) + data[end:]
 
 
 def host_refusal(values: list[bytes]) -> Refusal | None:

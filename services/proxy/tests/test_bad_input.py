@@ -312,7 +312,7 @@ async def test_an_offered_upgrade_is_not_taken(start, upgrade):
     async with start() as rig:
         answer = await rig.raw(
             f"GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {rig.key}\r\n"
-            f"connection: upgrade\r\nupgrade: {upgrade}\r\n\r\n".encode()
+            f"connection: upgrade, close\r\nupgrade: {upgrade}\r\n\r\n".encode()
         )
         assert answer.startswith(b"HTTP/1.1 200")
         assert b"connection: close" in answer
