@@ -65,9 +65,9 @@ async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Ta
         _settle_memory()
         try:
             yield [
+                emitter.shipper.run(platform.bus) if within else emitter.ship_process.run(),
                 source.follow(watch_over(platform.config, new_id("px_"))),
                 source.rebuild(),
-                emitter.shipper.run(platform.bus) if within else emitter.ship_process.run(),
             ]
         finally:
             REGISTRY.unregister(metrics)
