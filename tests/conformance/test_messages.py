@@ -122,6 +122,17 @@ async def test_tool_results_stand_first_in_one_turn(rig):
 
 
 @pytest.mark.conformance(36)
+async def test_tool_results_stand_first_even_where_somebody_spoke_before_them(rig):
+    said = {"role": "user", "content": "hurry"}
+    results = [{"role": "tool", "tool_call_id": call["id"], "content": "sun"} for call in CALLS]
+    await talk(
+        rig, "claude-sonnet-4-5", [USER, {"role": "assistant", "tool_calls": CALLS}, said, *results], tools=[TOOL]
+    )
+    blocks = rig.sent()["messages"][-1]["content"]
+    assert [block["type"] for block in blocks] == ["tool_result", "tool_result", "text"]
+
+
+@pytest.mark.conformance(36)
 @pytest.mark.parametrize("empty", ["", "  ", [{"type": "text", "text": ""}, {"type": "text", "text": "x"}]])
 async def test_empty_texts_are_not_sent_to_who_rejects_them(rig, empty):
     messages = [USER, {"role": "assistant", "content": empty, "tool_calls": CALLS[:1]}]
