@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PROTOS := $(shell find proto -name '*.proto')
 PACKAGES := libs services cli
 
-.PHONY: help run test test-nightly check format proto lock kafka bench-proxy bench-ingest clean
+.PHONY: help run test test-nightly check format proto lock kafka bench-proxy bench-ingest bench-load clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -52,6 +52,9 @@ bench-proxy: $(READY) ## One JSON line: the proxy against nginx on one core
 
 bench-ingest: $(READY) ## One JSON line: bus to queryable row
 	$(BIN)/python bench/ingest.py
+
+bench-load: $(READY) ## One JSON line: 20,000 requests through the whole product while a provider fails
+	$(BIN)/python bench/load.py
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) .kafka .mypy_cache .ruff_cache .pytest_cache .hypothesis

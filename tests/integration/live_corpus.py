@@ -155,9 +155,9 @@ CONFIGS: Mapping[str, Mapping[str, object]] = {
             FLASH, night=("hour < 8 || weekday == 6", MINI), odd=("minute % 2 == 1", _split("request_id", HAIKU, MINI))
         ),
         "by-health": _rules(
-            "@inner", quick=("!stream && latency_ms['gpt-4o-mini'] < 40.0", MINI),
+            "@inner", quick=("!stream && input_tokens < 100 && latency_ms['gpt-4o-mini'] < 200.0", MINI),
+            prompt_first=("stream && ttft_ms['gemini-2.5-flash'] < 200.0", FLASH),
             ill=("error_rate['claude-haiku-4-5'] > 0.2 || !healthy['claude-haiku-4-5']", FLASH),
-            prompt_first=("stream && ttft_ms['gemini-2.5-flash'] < 30.0", FLASH),
         ),
         "by-cost": _rules(
             MINI, cheap=("cost_usd['claude-haiku-4-5'] < 0.0006", HAIKU), user=("end_user_id == 'u1'", "@by-time"),
@@ -223,7 +223,11 @@ _SPECIAL: Mapping[str, tuple[Ask, ...]] = {
         Ask("@certain", "<any unsure> Certain?", extra={"logprobs": True}),
         Ask("@scored", "<anthropic guess> Sure?"),
     ),
-    "custom_rules": (Ask("@by-health", "Quick?", True), Ask("@by-tag", "<any broken> Gold?")),
+    "custom_rules": (
+        Ask("@by-health", "First word?", True),
+        Ask("@by-health", "Ill? " + 150 * "words "),
+        Ask("@by-tag", "<any broken> Gold?"),
+    ),
     "single": (Ask("@one", "<any broken> One?"), Ask(MINI, "Plain?"), Ask(f"{MINI}:openai", "At?", True)),
 }
 """Requests that no round would come to."""

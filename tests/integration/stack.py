@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import select
@@ -13,18 +14,18 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import processes
 
 from modelux_providers.vendors import ENVIRONMENT_KEYS
 from modelux_runtime.settings import child_environment
+from modelux_store.analytics import Analytics
 
 READY_S = 60.0
 CANARY = "sk-canary-8d1f0b72c94e4d8f"
@@ -184,6 +185,20 @@ class Product:
         asked = {"model": "@it", "messages": [{"role": "user", "content": "Hello!"}]} | body
         return call(self.endpoints["proxy_url"] + "/chat/completions", asked, key=key or self.endpoints["proxy_key"])
 
+    def serves(self, project: Project) -> bool:
+        """Whether the proxy lets the project's key in now. Leaves nothing in the log."""
+        with suppress_unanswered():
+            return call(self.endpoints["proxy_url"] + "/models", key=project.key).status == 200
+        return False
+
+    def settled(self) -> bool:
+        """Whether every process runs, is ready, and the management API answers from both of its sources."""
+        with suppress_unanswered():
+            running = {"proxy", "config", "postgres", "analytics"} <= set(self.pids())
+            ready = running and self.ready("proxy") and self.ready("config")
+            return ready and {self.manage(path).status for path in ("/projects", "/logs")} == {200}
+        return False
+
     def project(self, name: str, policy: Mapping[str, object], *, logging_mode: str = "full") -> Project:
         """A project with a key and `@it`, live at the proxy when this returns."""
         project = self.made("/projects", {"name": name, "loggingMode": logging_mode})
@@ -224,15 +239,17 @@ class Product:
         processes.until(enough, f"{wanted} rows in the log of {project.id}", within_s, pause_s=0.2)
         return rows
 
-    def analytics(self, sql: str) -> bytes:
-        """The answer of the analytics engine to a statement."""
-        where = urlsplit(self.environment("config")["MODELUX_CLICKHOUSE_URL"])
-        request = urllib.request.Request(f"http://{where.hostname}:{where.port}/?database=modelux", sql.encode())
-        pair = b64encode(f"{where.username}:{where.password}".encode()).decode()
-        request.add_header("authorization", f"Basic {pair}")
-        with _OPENER.open(request, timeout=20) as answer:
-            found: bytes = answer.read()
-            return found
+    def analytics(self, sql: str) -> list[dict[str, object]]:
+        """The rows of a query to the analytics engine."""
+
+        async def ask() -> list[dict[str, object]]:
+            engine = await Analytics.open(self.environment("config")["MODELUX_CLICKHOUSE_URL"])
+            try:
+                return await engine.rows(sql)
+            finally:
+                await engine.close()
+
+        return asyncio.run(ask())
 
 
 class suppress_unanswered:  # reads like contextlib.suppress
@@ -243,6 +260,23 @@ class suppress_unanswered:  # reads like contextlib.suppress
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         return isinstance(error, OSError | KeyError | AssertionError | StopIteration)
+
+
+@contextmanager
+def simulator(scenario: dict[str, object]) -> Iterator[str]:
+    """The simulated providers as the product's own command; their URL."""
+    with data_folder() as folder:
+        file = folder.with_suffix(".json")
+        file.write_text(json.dumps(scenario))
+        argv = [*PROGRAM, "simulator", "--scenario", str(file)]
+        process = subprocess.Popen(argv, env=own_environment(), stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())["url"]
+        finally:
+            process.terminate()
+            process.wait(10)
+            process.stdout.close()
 
 
 def own_environment(**extra: str) -> dict[str, str]:
