@@ -80,7 +80,7 @@ async def _up(options: Options) -> None:
         async with asyncio.TaskGroup() as group:
             try:
                 made = await _start(group, supervisor, machine, options)
-                _announce(options, machine, made)
+                await announce(options, machine, made)
                 async with asyncio.TaskGroup() as background:
                     demo = background.create_task(_demo_traffic(options, secrets.proxy_key))
                     await stop.wait()
@@ -167,18 +167,25 @@ def _owned(data_dir: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def _announce(options: Options, machine: Machine, made: BootstrapResponse) -> None:
+async def announce(options: Options, machine: Machine, made: BootstrapResponse) -> None:
     """Says where everything is: on stdout, and in a file that the other commands of this machine read."""
+    host = local(options.host)
+    shown = f"[{host}]" if ":" in host else host
     found = {
-        "proxy_url": f"http://{options.host}:{options.port}/v1",
-        "manage_url": f"http://{options.host}:{options.port + 1}/manage/v1",
+        "proxy_url": f"http://{shown}:{options.port}/v1",
+        "manage_url": f"http://{shown}:{options.port + 1}/manage/v1",
         "dashboard_url": None,
         "proxy_key": machine.secrets.proxy_key,
         "management_key": machine.secrets.management_key,
         "project_id": made.project_id,
     }
     write_private(options.data_dir / "endpoints.json", json.dumps(found))
-    print(json.dumps(found) if options.json else _WELCOME.format(**found), flush=True)
+    if options.json:
+        print(json.dumps(found), flush=True)
+        return
+    callable_now = answers(options.port, "/v1/models/@production", host=host, key=machine.secrets.proxy_key)
+    then = _TRY if await callable_now() else _CONNECT
+    print(f"{_WELCOME}\n{then}".format(**found), flush=True)
 
 
 _WELCOME = """Modelux is ready.
@@ -188,14 +195,23 @@ _WELCOME = """Modelux is ready.
   proxy key       {proxy_key}
   management key  {management_key}
   project         {project_id}
+"""
 
-Try it:
+_TRY = """Try it:
 
   curl {proxy_url}/chat/completions -H 'Authorization: Bearer {proxy_key}' \\
     -H 'Content-Type: application/json' \\
     -d '{{"model": "@production", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
 
 Then `modelux logs`, or `modelux logs --trace REQUEST_ID` for the whole decision. Stop with Ctrl-C."""
+
+_CONNECT = """There is no @production yet. Start again with OPENAI_API_KEY, ANTHROPIC_API_KEY or GEMINI_API_KEY set, or
+with --demo for simulated providers; or add a provider and a routing config over the management API:
+
+  curl {manage_url}/credentials -H 'Authorization: Bearer {management_key}' \\
+    -H 'Content-Type: application/json' -d '{{"name": "openai", "provider": "openai", "secret": "sk-..."}}'
+
+Stop with Ctrl-C."""
 
 
 def _tell(text: str) -> None:
