@@ -19,7 +19,8 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _NUMERIC = re.compile(r"(?:0x[0-9a-f]*|\d+)")
 _HINT = (
-    "Use https://host/path of a public provider; hosts in a private network need the operator's setting private_hosts."
+    "Use https://host/path of a public provider. For one in your own network or on this machine (Ollama, vLLM), the "
+    "operator starts Modelux with MODELUX_CONFIG_PRIVATE_HOSTS=host:port in the environment."
 )
 
 

@@ -19,6 +19,7 @@ _NOUNS = {
     "allow": "model",
     "deny": "model",
     "models": "model",
+    "retry_on": "retry_on",
 }
 _SETS = frozenset({"retry_on", "allow", "deny"})
 """Lists whose order means nothing."""

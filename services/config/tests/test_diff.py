@@ -78,8 +78,8 @@ SHIFTED = {
             _with(retry_on=["429", "5xx"]),
             _with(retry_on=["429", "timeout"]),
             [
-                ("retry_on[1]", "removed", "Removed entry: 5xx"),
-                ("retry_on[1]", "added", "Added entry: timeout"),
+                ("retry_on[1]", "removed", "Removed retry_on: 5xx"),
+                ("retry_on[1]", "added", "Added retry_on: timeout"),
             ],
             id="entries of a set",
         ),
