@@ -52,6 +52,7 @@ class EmbeddedClickHouse:
             return self.url
         self.stop()
         self.data_dir.mkdir(parents=True, exist_ok=True)
+        self.data_dir.chmod(0o700)  # prompts and answers lie in it
         self._password = _password(self.data_dir / "password")
         ready = self.data_dir / "ready"
         ready.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ import http.client
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -57,6 +58,10 @@ def connect(url: str, database: str = "default") -> Client:
 def client(server: EmbeddedClickHouse) -> Iterator[Client]:
     with connect(server.url) as opened:
         yield opened
+
+
+def test_only_the_owner_may_read_what_is_stored(server: EmbeddedClickHouse) -> None:
+    assert stat.S_IMODE(server.data_dir.stat().st_mode) == 0o700
 
 
 def test_bound_parameters_come_back_as_they_were(client: Client) -> None:
