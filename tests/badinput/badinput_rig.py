@@ -84,7 +84,7 @@ class Live:
 
     @asynccontextmanager
     async def _proxy(self) -> AsyncIterator[int]:
-        self.tenants = tenants(self.simulator.url, {})
+        self.tenants = self._tenants = tenants(self.simulator.url, {})
         client = Client(Guard(), ssl_context=ssl.create_default_context())
         emitter = Emitter(self._folder, 2**30)
         self.lane = Lane(
@@ -122,7 +122,7 @@ class Live:
             self.simulator.use(Scenario(keep_bodies=True))
             self.lane.registry = Registry()
             self.lane.idempotency = Idempotency()
-            self.tenants = tenants(self.simulator.url, {})
+            self.tenants = self._tenants
             self._errors.clear()
 
         self.do(forget)

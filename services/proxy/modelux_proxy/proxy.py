@@ -23,7 +23,19 @@ _CORS = (
     b"access-control-allow-headers: *, authorization\r\naccess-control-max-age: 86400\r\n"
 )
 _EXPOSE = b"access-control-allow-origin: *\r\naccess-control-expose-headers: *\r\n"
-_IGNORED_HEADERS = frozenset({b"x-portkey-custom-host", b"x-portkey-config", b"x-api-base"})
+_IGNORED_HEADERS = frozenset(
+    {
+        b"helicone-target-url",
+        b"x-api-base",
+        b"x-base-url",
+        b"x-custom-host",
+        b"x-portkey-config",
+        b"x-portkey-custom-host",
+        b"x-target-host",
+        b"x-target-url",
+    }
+)
+"""By which other gateways let a caller choose the upstream. Never obeyed here; the caller is told."""
 
 Serving = Coroutine[None, None, None]
 Handler = Callable[["Proxy", Exchange, str, int], Serving | None]

@@ -20,7 +20,7 @@ from modelux_providers.dialects.base import (
 from modelux_providers.dialects.lenient import decode, readable, strict
 from modelux_providers.dialects.openai_stream import OpenAIStream
 
-OURS = ("api_base", "base_url", "custom_llm_provider")
+OURS = ("api_base", "base_url", "custom_host", "custom_llm_provider")
 """Fields by which other gateways let a caller choose the upstream. Never obeyed here, so never sent on."""
 _HEADERS = ((b"content-type", b"application/json"),)
 _Raw: TypeAlias = msgspec.Raw | msgspec.UnsetType
