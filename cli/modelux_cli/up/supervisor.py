@@ -15,7 +15,7 @@ from routing_core.errors import ModeluxError
 RESTART_BASE_S = 0.2
 RESTART_MAX_S = 10.0
 _SET_PARENT_DEATH_SIGNAL = 1  # Linux: prctl(PR_SET_PDEATHSIG)
-STABLE_AFTER_S = 30.0
+STABLE_AFTER_S = 5.0
 """A process that lived this long starts its back-off anew."""
 
 
