@@ -74,9 +74,10 @@ def _ended(attempt: Row) -> str:
 
 def _cost(row: Row) -> str:
     measured: Row = (row["trace"] or {}).get("measured") or {}
-    if "input_cost_usd" in measured:
-        return f"input {money(measured['input_cost_usd'])} + output {money(measured['output_cost_usd'])}"
-    return money(row["cost_usd"])
+    if not measured.get("output_cost_usd"):
+        return money(row["cost_usd"])
+    output = measured["output_cost_usd"]
+    return f"input {money(measured['cost_usd'] - output)} + output {money(output)}"
 
 
 def _latency(row: Row) -> str:

@@ -38,7 +38,7 @@ ROW: dict[str, object] = {
                 "usage": {"input": 1000, "output": 247},
             },
         ],
-        "measured": {"input_cost_usd": 0.000187, "output_cost_usd": 0.001947},
+        "measured": {"cost_usd": 0.002134, "output_cost_usd": 0.001947},
     },
 }
 

@@ -36,7 +36,7 @@ from modelux_providers.dialects.base import (
     VendorFacts,
 )
 from routing_core.flow import Until
-from routing_core.pricing import Price, cost
+from routing_core.pricing import Price, cost, output_cost
 from routing_core.types import Outcome, OutcomeKind, Target, Usage
 
 _NOTHING = Usage()
@@ -236,6 +236,7 @@ class ProviderCall:
             self._code,
             None,
             self.error.retry_after_ms if self.error is not None else None,
+            output_cost(price, usage) if price is not None else 0,
         )
         if self._kind is not None:
             self._outcome = outcome
@@ -389,6 +390,7 @@ def _with_answer(outcome: Outcome, answer: Complete) -> Outcome:
         outcome.error_code,
         answer.answer,
         outcome.retry_after_ms,
+        outcome.output_cost_nano,
     )
 
 

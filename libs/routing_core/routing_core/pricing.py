@@ -53,6 +53,12 @@ def cost(price: Price, usage: Usage) -> int:
     return -(-total // 1_000_000)
 
 
+def output_cost(price: Price, usage: Usage) -> int:
+    """The part of `cost` that the output made, in nano-USD, rounded down: never more than the whole."""
+    row = price.at(usage.input) if price.above else price
+    return usage.output * row.output // 1_000_000
+
+
 def estimate(price: Price, input_tokens: int, max_tokens: int | None) -> int:
     """What a call is likely to cost, in nano-USD: uncached input and the whole of `max_tokens`, or the usual length."""
     output = EXPECTED_OUTPUT_TOKENS if max_tokens is None else max_tokens

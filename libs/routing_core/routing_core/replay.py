@@ -84,6 +84,7 @@ def _outcome(attempt: TraceAttempt) -> Outcome:
         cost_nano=round(attempt.cost_usd * 1e9),
         error_code=attempt.error_code,
         answer=None if answer is None else _answer(answer),
+        output_cost_nano=round(attempt.output_cost_usd * 1e9),
     )
 
 

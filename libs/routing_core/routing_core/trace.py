@@ -52,6 +52,8 @@ class TraceAttempt:
     """Since the request arrived."""
     reason: str
     answer: TraceAnswer | None = None
+    output_cost_usd: float = 0.0
+    """The output's part of `cost_usd`."""
 
 
 @record
@@ -92,6 +94,7 @@ class Measured:
     cost_usd: float
     latency_ms: float
     ttft_ms: float | None
+    output_cost_usd: float = 0.0
 
 
 @record
@@ -202,6 +205,7 @@ def _attempts(
                 round(starts[index], 3),
                 made[index].reason,
                 None if answer is None or index not in traits else _answer(answer, traits[index]),
+                outcome.output_cost_nano / 1e9,
             )
         )
     return tuple(found)
@@ -231,15 +235,16 @@ def _draw(decision: Decision, first: Step | None) -> float | None:
 
 def _measured(outcomes: Sequence[Outcome], attempts: Sequence[TraceAttempt], chosen: int | None) -> Measured:
     """From the rounded times of the attempts, so that a replay of the trace comes to the same."""
-    cost, end = 0, 0.0
+    cost, output_cost, end = 0, 0, 0.0
     for outcome, attempt in zip(outcomes, attempts, strict=True):
         cost += outcome.cost_nano
+        output_cost += outcome.output_cost_nano
         end = max(end, attempt.started_ms + attempt.latency_ms)
     if chosen is None:
-        return Measured(cost / 1e9, round(end, 3), None)
+        return Measured(cost / 1e9, round(end, 3), None, output_cost / 1e9)
     picked = attempts[chosen]
     first = None if picked.ttft_ms is None else round(picked.started_ms + picked.ttft_ms, 3)
-    return Measured(cost / 1e9, round(picked.started_ms + picked.latency_ms, 3), first)
+    return Measured(cost / 1e9, round(picked.started_ms + picked.latency_ms, 3), first, output_cost / 1e9)
 
 
 def _trace(doc: Json) -> Trace:

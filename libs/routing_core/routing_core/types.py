@@ -117,6 +117,8 @@ class Outcome:
     """The provider's own error code, or ours (`attempt_timeout`, `connect_failed`, ...)."""
     answer: Answer | None = None
     retry_after_ms: int | None = None
+    output_cost_nano: int = 0
+    """The part of `cost_nano` that the output made; the rest is the input's."""
 
     @property
     def ok(self) -> bool:

@@ -24,13 +24,20 @@ PAGE_FIELDS = (
 )
 
 
+def holds(told: object, stored: object) -> bool:
+    """Whether everything stored is told again; fields added since then stand beside it."""
+    if isinstance(stored, dict) and isinstance(told, dict):
+        return all(name in told and holds(told[name], value) for name, value in stored.items())
+    if isinstance(stored, list) and isinstance(told, list):
+        return len(stored) == len(told) and all(map(holds, told, stored))
+    return told == stored
+
+
 @pytest.mark.parametrize("path", TRACES, ids=lambda p: p.stem)
 def test_stored_traces_are_read_forever(path: Path) -> None:
     stored = path.read_text()
     trace = from_json(stored)
-    assert json.loads(to_json(trace)) == {**json.loads(to_json(trace)), **json.loads(stored)} or path.stem.startswith(
-        "old"
-    )
+    assert path.stem.startswith("old") or holds(json.loads(to_json(trace)), json.loads(stored))
     assert from_json(to_json(trace)) == trace
     assert trace.request_id.startswith("req_")
 
