@@ -53,10 +53,10 @@ class Api:
 
 
 def connect(url: str, key: str, data_dir: Path | None) -> Api:
-    """What the options say, or else the running `modelux up` of this machine (its data folder says where)."""
+    """What the options say, or else the `modelux up` of this machine that started last (its data folder says where)."""
     if url and key:
         return Api(url, key)
-    folder = data_dir or default_data_dir()
+    folder = data_dir or max(default_data_dir(), default_data_dir(demo=True), key=_started)
     try:
         found = json.loads((folder / "endpoints.json").read_text())
         return Api(url or str(found["manage_url"]), key or str(found["management_key"]))
@@ -65,9 +65,21 @@ def connect(url: str, key: str, data_dir: Path | None) -> Api:
         raise ModeluxError("not_configured", f"no Modelux is known in {folder}", hint=hint) from None
 
 
-def default_data_dir() -> Path:
-    """`~/.modelux`; for root a folder that PostgreSQL's unprivileged account can enter."""
-    return Path("/var/lib/modelux") if os.geteuid() == 0 else Path.home() / ".modelux"
+def default_data_dir(*, demo: bool = False) -> Path:
+    """`~/.modelux`; for root a folder that PostgreSQL's unprivileged account can enter.
+
+    The demo has one of its own: its simulated providers must never stand beside real ones.
+    """
+    folder = Path("/var/lib/modelux") if os.geteuid() == 0 else Path.home() / ".modelux"
+    return folder.with_name(f"{folder.name}-demo") if demo else folder
+
+
+def _started(folder: Path) -> float:
+    """When `modelux up` last became ready there; 0 for never."""
+    try:
+        return (folder / "endpoints.json").stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 @contextmanager

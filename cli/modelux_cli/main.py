@@ -29,7 +29,7 @@ def up(
     from modelux_cli.api import default_data_dir
     from modelux_cli.up.command import Options, run_up
 
-    raise typer.Exit(run_up(Options(data_dir or default_data_dir(), host, port, json, demo)))
+    raise typer.Exit(run_up(Options(data_dir or default_data_dir(demo=demo), host, port, json, demo)))
 
 
 @app.command()
