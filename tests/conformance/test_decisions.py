@@ -60,11 +60,12 @@ async def test_the_losers_of_a_race_are_cancelled_and_billed(start, behaviour, s
 
 
 @pytest.mark.conformance(60)
+@pytest.mark.parametrize("asked", [{"logprobs": True}, {}], ids=["asked for", "not asked for"])
 @pytest.mark.parametrize("logprob", [-0.05, -2.0])
-async def test_a_cascade_streams_only_the_answer_it_decided_for(start, logprob):
+async def test_a_cascade_streams_only_the_answer_it_decided_for(start, logprob, asked):
     rules = {"gpt-4o": Behaviour(text="doubt", logprob=logprob), "spare": Behaviour(text="sure")}
     async with start(rules=rules) as rig:
-        answer = await rig.stream(model="@climb", usage=True, logprobs=True)
+        answer = await rig.stream(model="@climb", usage=True, **asked)
         assert answer.text() == ("doubt" if logprob > -1 else "sure")
         event = await rig.event()
         assert len(event.attempts) == (1 if logprob > -1 else 2)

@@ -166,6 +166,20 @@ def test_paths() -> None:
     assert (plain.path, plain.body) == ("/embeddings", b'{"model":"e","input":[[1,2]]}')
 
 
+@pytest.mark.parametrize(
+    ("body", "sent"),
+    [
+        pytest.param(b'{"model":"@p"}', b'{"model":"m","logprobs":true}', id="added"),
+        pytest.param(b'{"model":"@p","logprobs":false}', b'{"model":"m","logprobs":true}', id="turned on"),
+        pytest.param(b'{"model":"@p", "logprobs" : true}', b'{"model":"m", "logprobs" : true}', id="left alone"),
+    ],
+)
+def test_token_probabilities_are_asked_for_where_the_policy_weighs_them(body: bytes, sent: bytes) -> None:
+    wire = DIALECT.request(ChatCall(body, "m", VENDOR, logprobs=True))
+    assert isinstance(wire, WireRequest)
+    assert wire.body == sent
+
+
 CALL = ChatCall(b'{"model":"m"}', "m", VENDOR)
 
 

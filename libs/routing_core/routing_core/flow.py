@@ -34,6 +34,8 @@ class Attempt:
     timeout_ms: int | None = None
     reason: str = ""
     weight: float = 1.0
+    logprobs: bool = False
+    """The policy weighs the token probabilities, so the provider is asked for them even where the caller did not."""
 
 
 @record

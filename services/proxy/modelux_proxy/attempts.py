@@ -60,6 +60,7 @@ class Beginner:
                 offer.max_output_tokens if offer is not None else None,
                 request.at_ms // 1000,
                 request.request_id,
+                attempt.logprobs,
             )
         else:
             call = EmbeddingsCall(context.exchange.body, target.model, route.vendor, request.request_id)

@@ -67,6 +67,8 @@ class ChatCall:
     """Seconds since the epoch, for `created` in answers that the provider does not date."""
     request_id: str = ""
     """Our id of the call; names answers that the provider does not name."""
+    logprobs: bool = False
+    """Ask for token probabilities, which the policy weighs, where the caller did not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 from modelux_providers.dialects.base import ProviderError
 
 _MESSAGE_LIMIT = 2_000
+_WORD_LIMIT = 200
+_INNER_LIMIT = 4_000
+_SHORTEST_SECRET = 8
 _MAX_RETRY_AFTER_S = 24 * 3600
 _SECRET = re.compile(
     r"(?:\b(?:sk|pk|rk|mlx|gsk|xai|hf|pplx|fw|tgp|csk|nvapi)[-_][A-Za-z0-9_\-*]{6,}|\bAIza[\w\-*]{6,}|\beyJ[\w\-.]{20,}"
@@ -79,6 +83,29 @@ def safe(message: str) -> str:
         return "The provider answered with an HTML page."
     masked = _SECRET.sub("***", message)
     return masked if len(masked) <= _MESSAGE_LIMIT else masked[:_MESSAGE_LIMIT] + "…"
+
+
+def without_secrets(error: ProviderError, secrets: Sequence[str]) -> ProviderError:
+    """The error with these secrets, and all that look like one, masked in every field; words of absurd length are cut.
+
+    A provider may well repeat the key it was sent, which is the project's and not the caller's.
+    """
+    known = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+
+    def clean(text: str) -> str:
+        for secret in known:
+            text = text.replace(secret, "***")
+        return _SECRET.sub("***", text)
+
+    inner = clean(error.innererror.decode("utf-8", "replace")).encode()
+    return replace(
+        error,
+        message=clean(error.message),
+        type=clean(error.type)[:_WORD_LIMIT],
+        code=None if error.code is None else clean(error.code)[:_WORD_LIMIT],
+        param=None if error.param is None else clean(error.param)[:_WORD_LIMIT],
+        innererror=inner if len(inner) <= _INNER_LIMIT else b"",
+    )
 
 
 def retry_after_ms(headers: Mapping[bytes, bytes]) -> int | None:

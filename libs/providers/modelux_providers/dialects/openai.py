@@ -24,7 +24,7 @@ OURS = ("api_base", "base_url", "custom_host", "custom_llm_provider")
 """Fields by which other gateways let a caller choose the upstream. Never obeyed here, so never sent on."""
 _HEADERS = ((b"content-type", b"application/json"),)
 _Raw: TypeAlias = msgspec.Raw | msgspec.UnsetType
-_EDITED = frozenset({"model", "stream", "stream_options", "max_tokens", "max_completion_tokens"})
+_EDITED = frozenset({"model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "logprobs"})
 _encode = msgspec.json.Encoder().encode
 
 
@@ -128,6 +128,8 @@ def _changes(call: Call, values: Mapping[str, bytes]) -> dict[str, bytes | None]
         changes["stream_options"] = _with_usage(options)
     elif options is not None and asked:
         changes["stream_options"] = None
+    if call.logprobs and values.get("logprobs") != b"true":
+        changes["logprobs"] = b"true"
     if call.max_tokens is not None:
         present = [key for key in ("max_completion_tokens", "max_tokens") if key in values]
         changes.update(dict.fromkeys(present or [call.vendor.max_tokens_field], b"%d" % call.max_tokens))

@@ -34,8 +34,9 @@ def _climb(lineup: Lineup, rules: list[Confidence | None], retry_on: frozenset[s
     why, made, last = "", 0, 0
     while current is not None:
         link, rule, last = links[current], rules[links[current].place], current
+        logprobs = rule is not None and rule.min_logprob_mean is not None
         step = Step(
-            (Attempt(link.target, link.timeout_ms, f"after {why}" if made else link.reason),),
+            (Attempt(link.target, link.timeout_ms, f"after {why}" if made else link.reason, logprobs=logprobs),),
             until="body" if rule else "head",
             candidates=() if made else lineup.candidates,
             excluded=() if made else lineup.excluded,
