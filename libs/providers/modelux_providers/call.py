@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import NamedTuple
 
-from modelux_providers.classify import classify
+from modelux_providers.classify import classify, told
 from modelux_providers.client import (
     CallFailed,
     Client,
@@ -35,6 +35,7 @@ from modelux_providers.dialects.base import (
     UsageSeen,
     VendorFacts,
 )
+from modelux_providers.dialects.fault import without_secrets
 from routing_core.flow import Until
 from routing_core.pricing import Price, cost, output_cost
 from routing_core.types import Outcome, OutcomeKind, Target, Usage
@@ -56,6 +57,10 @@ class Route:
     auth: Headers = field(repr=False, default=())
     heads: dict[tuple[str, Headers], bytes] = field(repr=False, compare=False, default_factory=dict)
     """Request heads by path, made once."""
+
+    def shown(self, error: ProviderError) -> ProviderError:
+        """The error as a caller may see it: without the secret this route holds."""
+        return without_secrets(error, [value.decode("latin-1").removeprefix("Bearer ") for _, value in self.auth])
 
     def head(self, path: str, headers: Headers) -> bytes:
         """The request head for `path`, made once (there are few of them)."""
@@ -297,7 +302,7 @@ class ProviderCall:
             response.total(self._terms.deadlines.total_s, self._terms.deadlines.idle_s)
 
     def _note(self, events: list[StreamEvent]) -> None:
-        for event in events:
+        for place, event in enumerate(events):
             if type(event) is Chunk:
                 if event.has_content:
                     self._content_chunks += 1
@@ -309,10 +314,11 @@ class ProviderCall:
                 self._end("ok", None)
             elif type(event) is Failed:
                 self._reject(event.error)
+                events[place] = Failed(self.error or event.error)
 
     def _reject(self, error: ProviderError) -> None:
         """The provider's own failure, or an answer that is none."""
-        self.error = error
+        self.error = error = self.route.shown(error)
         if not self._status or (error.kind == "status" and self._status == 200):  # an error inside a 200
             self._status = error.status
         if error.kind == "status" and not self._first_ns:
@@ -364,18 +370,6 @@ class ProviderCall:
         now = perf_counter_ns()
         elapsed_ms = round((now - self.started_ns) / 1e6, 3)
         return Outcome(self.target, "ok", self._status, elapsed_ms, elapsed_ms)
-
-
-def told(failure: CallFailed) -> ProviderError:
-    """A failure below HTTP as the error a caller may see."""
-    kind, code = classify(failure)
-    if kind == "connect":
-        return ProviderError(503, "the provider could not be reached", "api_error", "upstream_unreachable", kind=kind)
-    if kind == "timeout":
-        return ProviderError(504, "the provider did not answer in time", "api_error", "upstream_timeout", kind=kind)
-    if kind == "cut":
-        return ProviderError(502, "the provider closed the connection early", "api_error", "upstream_cut", kind=kind)
-    return ProviderError(502, "the provider's answer is not valid", "api_error", code or "upstream_invalid", kind=kind)
 
 
 def _with_answer(outcome: Outcome, answer: Complete) -> Outcome:

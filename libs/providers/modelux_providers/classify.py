@@ -32,3 +32,15 @@ def classify(failure: CallFailed | ProviderError) -> tuple[OutcomeKind, str | No
             return "invalid", "upstream_invalid"
         case _:
             raise TypeError(f"unknown failure {failure!r}")
+
+
+def told(failure: CallFailed) -> ProviderError:
+    """A failure below HTTP as the error a caller may see."""
+    kind, code = classify(failure)
+    if kind == "connect":
+        return ProviderError(503, "the provider could not be reached", "api_error", "upstream_unreachable", kind=kind)
+    if kind == "timeout":
+        return ProviderError(504, "the provider did not answer in time", "api_error", "upstream_timeout", kind=kind)
+    if kind == "cut":
+        return ProviderError(502, "the provider closed the connection early", "api_error", "upstream_cut", kind=kind)
+    return ProviderError(502, "the provider's answer is not valid", "api_error", code or "upstream_invalid", kind=kind)

@@ -116,6 +116,9 @@ class Connection(asyncio.Protocol):
                 self._fail(InvalidResponse("too many interim answers"))
             return
         self._reading_body = True
+        if sum([len(name) + len(value) for name, value in self._headers.items()]) > _MAX_HEAD_BYTES:
+            self._fail(InvalidResponse("the head of the answer is too large"))
+            return
         encoding = self._headers.get(b"content-encoding", b"identity")
         if encoding.lower() not in (b"identity", b""):
             self._fail(InvalidResponse("the answer is compressed although identity was asked for"))
@@ -147,7 +150,7 @@ class Connection(asyncio.Protocol):
         if not data.startswith(b"HTTP/1.1 200 "):
             return False
         end = data.find(b"\r\n\r\n")
-        if end < 0:
+        if not 0 < end <= _MAX_HEAD_BYTES:
             return False
         found = _lines(data[:end])
         if found is None or int(found[b"content-length"]) != len(data) - end - 4:
@@ -184,6 +187,8 @@ def _lines(head: bytes) -> dict[bytes, bytes] | None:
     """The headers of a plain, kept-alive answer with a length; None where anything asks for the real parser."""
     headers: dict[bytes, bytes] = {}
     lines = head.split(b"\r\n")
+    if not head.count(b"\n") == head.count(b"\r") == len(lines) - 1:  # a bare CR or LF ends a line for some readers
+        return None
     del lines[0]
     for line in lines:
         name, colon, value = line.partition(b": ")
