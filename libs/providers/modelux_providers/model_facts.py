@@ -55,6 +55,8 @@ _TABLE: tuple[tuple[str, ModelFacts], ...] = (
     ("gpt-4*", ModelFacts(3, _TL, 8_192)),
     ("gpt-[5-9]*-nano*", ModelFacts(1, _TVR, 128_000)),
     ("gpt-[5-9]*-mini*", ModelFacts(3, _TVR, 128_000)),
+    ("gpt-[5-9]*-luna*", ModelFacts(2, _TVR, 128_000)),
+    ("gpt-[5-9]*-terra*", ModelFacts(3, _TVR, 128_000)),
     ("gpt-[5-9]*", ModelFacts(4, _TVR, 128_000)),
     ("gpt-oss-20b*", ModelFacts(1, _TR)),
     ("gpt-oss*", ModelFacts(2, _TR)),

@@ -254,6 +254,9 @@ def test_the_price_version_tells_which_prices_were_in_force() -> None:
 @pytest.mark.parametrize(
     ("model", "tier", "has", "lacks"),
     [
+        ("gpt-6-luna", 2, {"tools"}, set()),
+        ("gpt-5.6-terra", 3, {"tools"}, set()),
+        ("gpt-6.1-sol", 4, {"tools"}, set()),
         ("gpt-4o", 3, {"vision", "logprobs"}, {"reasoning"}),
         ("openai/gpt-4o-mini", 2, {"vision", "tools"}, {"reasoning"}),
         ("gpt-5", 4, {"reasoning", "vision"}, {"logprobs"}),
