@@ -18,7 +18,7 @@ from azure_load import arrivals, data_folder_of_traces, run, running
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=20_000)
-    parser.add_argument("--rps", type=float, default=200.0, help="average; arrivals keep their bursts")
+    parser.add_argument("--rps", type=float, default=150.0, help="average; arrivals keep their bursts")
     options = parser.parse_args()
     folder = data_folder_of_traces()
     if folder is None:
