@@ -1,0 +1,114 @@
+"""Every edge of the house carries a message: each topic of the registry from its producer to each declared consumer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import psycopg
+import pytest
+from google.protobuf.message import Message as Proto
+from processes import until
+from stack import Product, Project
+
+from modelux.events.v1.config_pb2 import ConfigChanged
+from modelux.events.v1.health_pb2 import ProviderHealthChanged
+from modelux.events.v1.request_pb2 import RequestCompleted
+from modelux_bus.base import Delivery
+from modelux_bus.connect import open_bus
+from modelux_cli.services import SERVICES
+from modelux_contracts import codec
+from modelux_contracts.topics import TOPICS, Topic
+
+POLICY = {"strategy": "single", "model": "gpt-4o-mini"}
+JUDGED_S = 1.0
+"""Ingest judges a target by ten attempts or more, and at most twice a second of the events' own time."""
+
+
+@pytest.fixture(scope="module")
+def project(product: Product) -> Project:
+    return product.project("edges", POLICY)
+
+
+def complete_a_request(product: Product, project: Project) -> Callable[[Any], bool]:
+    request_id = product.chat(project.key).headers["x-request-id"]
+    return lambda event: isinstance(event, RequestCompleted) and event.request_id == request_id
+
+
+def let_a_provider_fail(product: Product, project: Project) -> Callable[[Any], bool]:
+    """A model that nothing else uses, so that its window holds failures alone."""
+    broken = [{"role": "user", "content": "[[sim: status=500]]"}]
+    began_s = time.monotonic()
+
+    def fails_long_enough() -> bool:
+        assert product.chat(project.key, model="gpt-4o", messages=broken).status == 500
+        return time.monotonic() - began_s > JUDGED_S
+
+    until(fails_long_enough, "failures for a while", pause_s=0.04)
+    return lambda event: isinstance(event, ProviderHealthChanged) and (event.model, event.state) == ("gpt-4o", "down")
+
+
+def change_a_config(product: Product, project: Project) -> Callable[[Any], bool]:
+    made = product.made(f"/routing-configs/{project.config_id}/versions", {"policy": POLICY, "activate": True})
+    wanted = (project.config_id, made["version"])
+    return lambda event: isinstance(event, ConfigChanged) and (event.entity_id, event.version) == wanted
+
+
+PRODUCE: Mapping[str, Callable[[Product, Project], Callable[[Any], bool]]] = {
+    "request.completed": complete_a_request,
+    "provider.health_changed": let_a_provider_fail,
+    "config.changed": change_a_config,
+}
+"""What makes the producer of each topic speak; answers how to recognise what it said."""
+
+
+def key_of(topic: Topic, event: Proto) -> bytes:
+    """The message key that the registry promises: the named fields, joined."""
+    return ":".join(str(getattr(event, name)) for name in topic.key.split(":")).encode()
+
+
+async def read_until(url: str, topic: Topic, wanted: Callable[[Any], bool]) -> tuple[Delivery, Proto]:
+    """Reads the topic as a group of its own until the wanted event comes."""
+    bus = open_bus(url)
+    try:
+        async with asyncio.timeout(30), bus.subscribe(f"test-edges-{topic.name}", [topic.name]) as member:
+            while True:
+                for delivery in await member.fetch(500, 1.0):
+                    event = codec.decode(topic.message, delivery.message.value, delivery.message.headers)
+                    if wanted(event):
+                        return delivery, event
+    finally:
+        await bus.close()
+
+
+def test_every_topic_is_exercised() -> None:
+    assert set(PRODUCE) == set(TOPICS)
+
+
+@pytest.mark.parametrize("topic", TOPICS.values(), ids=lambda topic: topic.name)
+async def test_a_message_goes_down_the_edge(product: Product, project: Project, topic: Topic) -> None:
+    url = product.environment("config")["MODELUX_BUS_URL"]
+    wanted = await asyncio.to_thread(PRODUCE[topic.name], product, project)
+    delivery, event = await read_until(url, topic, wanted)
+    assert delivery.message.key == key_of(topic, event)
+    assert delivery.message.headers == codec.headers(topic.name)
+    assert delivery.message.id
+
+
+@pytest.mark.parametrize("topic", TOPICS.values(), ids=lambda topic: topic.name)
+def test_the_registry_names_services_and_exactly_those_subscribe(product: Product, topic: Topic) -> None:
+    assert {topic.producer, *topic.consumers} <= set(SERVICES)
+    with psycopg.connect(product.environment("config")["MODELUX_BUS_URL"], connect_timeout=5) as connection:
+        found = connection.execute("SELECT group_name FROM bus.member WHERE %s = ANY (topics)", (topic.name,))
+        groups = {str(name) for (name,) in found.fetchall()}
+    assert {name for name in groups if not name.startswith("test-edges-")} == set(topic.consumers)
+
+
+def test_ingest_takes_what_the_proxy_completed(product: Product, project: Project) -> None:
+    request_id = product.chat(project.key, user="edge").headers["x-request-id"]
+    rows = product.until_logged(project, 1)
+    while request_id not in {row["request_id"] for row in rows}:
+        rows = product.until_logged(project, len(rows) + 1)
+    assert next(row for row in rows if row["request_id"] == request_id)["end_user_id"] == "edge"
