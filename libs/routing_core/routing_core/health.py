@@ -89,6 +89,16 @@ class Registry:
             return Transition(target, "closed", "answered again")
         return Transition(target, "open", breaker.reason)
 
+    def hear(self, target: Target, p50_ms: float | None, ttft_ms: float | None, now_ms: int) -> None:
+        """Take over what others measured where nothing was measured here lately, so that a cold proxy is not blind.
+
+        Circuits open on what this process saw itself: hearsay alone ejects nobody.
+        """
+        record = self._record(target, now_ms)
+        for heard, median in ((p50_ms, record.latency), (ttft_ms, record.ttft)):
+            if heard is not None and median.value(now_ms) is None:
+                median.add(heard, now_ms)
+
     def retry(self, provider: str, now_ms: int) -> bool:
         """Take one retry at a provider from its budget; False when it is spent. A fallback to another needs none."""
         return self._budget(provider, now_ms).withdraw(now_ms)

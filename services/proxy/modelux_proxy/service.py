@@ -18,6 +18,7 @@ from modelux_providers.egress import Guard
 from modelux_proxy.chat import Lane
 from modelux_proxy.clock import Clock
 from modelux_proxy.config_source import ConfigSource, watch_over
+from modelux_proxy.consumer import hear, hearing
 from modelux_proxy.emit import Emitter, opened
 from modelux_proxy.http_server import Server
 from modelux_proxy.idempotency import Idempotency
@@ -48,9 +49,8 @@ async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Ta
     deadlines = Deadlines(
         settings.connect_timeout_s, settings.first_byte_timeout_s, settings.idle_timeout_s, settings.total_timeout_s
     )
-    lane = Lane(
-        client, Registry(), emitter, clock, deadlines, settings.keepalive_s, Idempotency(), RateLimits(), metrics
-    )
+    registry = Registry()
+    lane = Lane(client, registry, emitter, clock, deadlines, settings.keepalive_s, Idempotency(), RateLimits(), metrics)
     builder = Builder(platform.encryption_key, Catalog.load(), allow_private=settings.allow_private)
     source = ConfigSource(builder, folder / "snapshot", clock, int(settings.max_stale_h * 3_600_000))
     await source.load()
@@ -68,6 +68,7 @@ async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Ta
                 emitter.shipper.run(platform.bus) if within else emitter.ship_process.run(),
                 source.follow(watch_over(platform.config, new_id("px_"))),
                 source.rebuild(),
+                hear(platform.bus, folder, hearing(registry, clock.steady_ms, platform.now_ms)),
             ]
         finally:
             REGISTRY.unregister(metrics)
