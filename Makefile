@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PROTOS := $(shell find proto -name '*.proto')
 PACKAGES := libs services cli
 
-.PHONY: help run test test-nightly check format proto lock kafka bench-proxy bench-ingest bench-load clean
+.PHONY: help run test test-nightly check format proto docs lock kafka bench-proxy bench-ingest bench-load clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -40,6 +40,9 @@ format: $(READY) ## Format and sort imports
 
 proto: $(READY) ## Generate the protocol code
 	$(BIN)/python -m grpc_tools.protoc -Iproto --python_out=libs/contracts --pyi_out=libs/contracts --grpc_python_out=libs/contracts $(PROTOS)
+
+docs: $(READY) ## Render the tables of the documentation from the registries
+	$(BIN)/python docs/render.py
 
 lock: $(READY) ## Resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter_ns
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 _BOUNDS_MS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000)
+
+GAUGES: Mapping[str, str] = {
+    "journal_used_ratio": "Journal on disk over its quota; bodies are shed from 0.7, requests refused from 0.95",
+    "events_appended": "Events written to the journal since the start",
+    "events_shipped": "Events that the bus has acknowledged since the start",
+    "events_lost": "Events that the journal could not take; 0 unless the disk is full",
+    "events_recovered": "Requests that an earlier process left unfinished, recorded as unknown",
+    "snapshots_refused": "Configurations that were refused; the one before stays",
+    "config_age_ms": "Since the config service was last heard of; 0 while connected",
+}
+"""What the wiring reads when somebody asks, and what each means."""
 
 
 class Metrics:
@@ -53,5 +64,8 @@ class Metrics:
             buckets=buckets,
             sum_value=self._sum_ms,
         )
-        for name, read in self.gauges.items():
-            yield GaugeMetricFamily(f"modelux_proxy_{name}", name.replace("_", " "), value=read())
+        for name, text in GAUGES.items():
+            gauge = GaugeMetricFamily(f"modelux_proxy_{name}", text)
+            if name in self.gauges:
+                gauge.add_metric((), self.gauges[name]())
+            yield gauge
