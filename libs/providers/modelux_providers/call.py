@@ -36,6 +36,7 @@ from modelux_providers.dialects.base import (
     VendorFacts,
 )
 from modelux_providers.dialects.fault import without_secrets
+from modelux_providers.utf8 import Utf8, mended
 from routing_core.flow import Until
 from routing_core.pricing import Price, cost, output_cost
 from routing_core.types import Outcome, OutcomeKind, Target, Usage
@@ -103,6 +104,7 @@ class ProviderCall:
         "_status",
         "_stream",
         "_terms",
+        "_text",
         "_until",
         "_usage",
         "answer",
@@ -159,6 +161,7 @@ class ProviderCall:
         self._code: str | None = None
         self._status: int | None = None
         self._usage: Usage | None = None
+        self._text = Utf8()
         self._first_ns = 0
         self._ended_ns = 0
         self._content_chunks = 0
@@ -208,7 +211,7 @@ class ProviderCall:
         """The next events of a live stream; empty once it has ended (see `error`)."""
         while self._kind is None and self._response is not None and self._parser is not None:
             try:
-                data = await self._response.chunk()
+                data = self._text.checked(await self._response.chunk())
             except CallFailed as failure:
                 return [self._fail(failure)]
             events = self._parser.feed(data) if data else self._parser.eof()
@@ -269,12 +272,12 @@ class ProviderCall:
         self.headers = response.headers
         self.provider_request_id = _request_id(response.headers)
         if status != 200:
-            body = await response.read(_ERROR_LIMIT)
+            body = mended(await response.read(_ERROR_LIMIT))
             self._reject(route.dialect.error(status, response.headers, body))
         elif self._stream and response.headers.get(b"content-type", b"").startswith(b"text/event-stream"):
             await self._begin_stream(response)
         else:
-            self._complete(await response.read())
+            self._complete(self._text.checked(await response.read(), last=True))
 
     def _complete(self, body: bytes) -> None:
         answer = self.route.dialect.response(self.call, body)
@@ -290,7 +293,7 @@ class ProviderCall:
         assert isinstance(self.call, ChatCall)
         parser = self._parser = self.route.dialect.stream(self.call)
         while not self._first_ns and len(self.startup) < _STARTUP_EVENTS:
-            data = await response.chunk()
+            data = self._text.checked(await response.chunk())
             events = parser.feed(data) if data else parser.eof()
             self._note(events)
             self.startup += events

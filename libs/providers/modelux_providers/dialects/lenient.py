@@ -20,13 +20,13 @@ def decode(body: bytes, shape: type[T]) -> T | None:
         return msgspec.json.decode(body, type=shape)
     except msgspec.ValidationError:
         return None
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         repaired = readable(body)
     if repaired is None:
         return None
     try:
         return msgspec.json.decode(repaired, type=shape)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
