@@ -29,7 +29,9 @@ class Topic:
 
 
 REQUEST_COMPLETED = Topic("request.completed", RequestCompleted, "proxy", ("ingest",), key="project_id", partitions=8)
-PROVIDER_HEALTH_CHANGED = Topic("provider.health_changed", ProviderHealthChanged, "ingest", (), key="model:provider")
+PROVIDER_HEALTH_CHANGED = Topic(
+    "provider.health_changed", ProviderHealthChanged, "ingest", ("proxy",), key="model:provider"
+)
 CONFIG_CHANGED = Topic("config.changed", ConfigChanged, "config", (), key="organization_id")
 
 TOPICS: Mapping[str, Topic] = {t.name: t for t in (REQUEST_COMPLETED, PROVIDER_HEALTH_CHANGED, CONFIG_CHANGED)}
