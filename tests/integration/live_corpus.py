@@ -138,7 +138,7 @@ CONFIGS: Mapping[str, Mapping[str, object]] = {
     },
     "cascade": {
         "climb": _cascade(_try(MINI), _try(HAIKU), _try(FLASH)),
-        "certain": _cascade(_try(MINI, min_logprob_mean=-1), _try(STRONG, no_refusal=True), FLASH),
+        "certain": _cascade(_try(MINI, min_logprob_mean=-1), _try(HAIKU, min_logprob_mean=-1), _try(STRONG)),
         "scored": _cascade(_try(HAIKU, self_score={"marker": "confidence:", "min": 0.7}), _try(MINI), FLASH),
         "well-formed": _cascade(_try(FLASH, json=True), _try(MINI, json=True), _try(HAIKU)),
         "willing": _cascade(_try(HAIKU, no_refusal=True), _try(MINI, no_refusal=True), _try(DEAD)),
