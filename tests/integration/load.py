@@ -85,7 +85,7 @@ async def _send(sent: Sent, port: int, key: str, body: bytes) -> None:
         async with asyncio.timeout(_GIVE_UP_S):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             try:
-                writer.write(_head(key, len(body)) + body)
+                writer.write(request_bytes(key, body))
                 await _read(sent, reader)
             finally:
                 writer.close()
@@ -93,10 +93,11 @@ async def _send(sent: Sent, port: int, key: str, body: bytes) -> None:
         sent.error = type(error).__name__
 
 
-def _head(key: str, size: int) -> bytes:
+def request_bytes(key: str, body: bytes) -> bytes:
+    """A chat completion request as it is on the wire, on a connection of its own."""
     lines = ("POST /v1/chat/completions HTTP/1.1", "host: localhost", f"authorization: Bearer {key}")
-    lines += ("content-type: application/json", f"content-length: {size}", "connection: close")
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+    lines += ("content-type: application/json", f"content-length: {len(body)}", "connection: close")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
 async def _read(sent: Sent, reader: asyncio.StreamReader) -> None:

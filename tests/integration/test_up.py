@@ -8,11 +8,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import processes
 import pytest
+from load import request_bytes
 from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionToolParam
 from processes import until
@@ -250,20 +252,50 @@ def test_stopping_leaves_nothing_behind_and_the_next_start_is_warm_and_knows_eve
             product.stop()
 
 
+@contextmanager
+def open_stream(product: Product, project: Project) -> Iterator[socket.socket]:
+    """A streamed answer of a second whose first bytes have come."""
+    asked = {"model": "@it", "stream": True, "messages": [{"role": "user", "content": "Answer slowly."}]}
+    with socket.create_connection(("127.0.0.1", product.port), 20) as sock:
+        sock.sendall(request_bytes(project.key, json.dumps(asked).encode()))
+        assert b" 200 " in sock.recv(16)
+        yield sock
+
+
 def test_killing_the_supervisor_leaves_no_orphan_and_the_next_start_works(providers: str) -> None:
     with data_folder() as folder:
         product = Product(folder, free_ports(), providers).start()
         product.provider("simulated openai", "openai", "/openai/v1")
         project = product.project("orphans", SINGLE)
         answered = product.chat(project.key)
-        product.kill()
-        product.start()
+        with open_stream(product, project) as stream:
+            product.kill()
+            product.start()
+            assert b"data: [DONE]" in stream.makefile("rb").read(), "a stream under way was cut"
         try:
             assert product.chat(project.key).status == 200
-            rows = product.until_logged(project, 2)
+            rows = product.until_logged(project, 3)
             assert answered.headers["x-request-id"] in {row["request_id"] for row in rows}
-            assert len(rows) == 2
+            assert [row["outcome"] for row in rows] == ["ok"] * 3
         finally:
             product.kill()
         gone_s = until(lambda: processes.mentioning(str(folder)) == [], "every process has ended", 20)
         print(f"children ended {gone_s:.1f} s after the supervisor was killed")
+
+
+def test_the_demo_fills_the_log_through_the_proxy_and_outlives_its_death() -> None:
+    with data_folder() as folder:
+        product = Product(folder, free_ports(), "", "--demo").start()
+        try:
+            demo = Project(product.endpoints["project_id"], product.endpoints["proxy_key"], "")
+            rows = product.until_logged(demo, 200)
+            assert {row["requested_model"] for row in rows} == {"@production", "@planner", "@executor"}
+            assert len({row["tags"].get("run_id") for row in rows}) > 5
+            assert len({row["end_user_id"] for row in rows}) > 5
+            product.kill_child("proxy")
+            until(lambda: product.serves(demo), "the proxy serves again", RESTART_S)
+            more = product.until_logged(demo, len(rows) + 300)
+            assert len({row["request_id"] for row in more}) == len(more)
+            assert product.pids().keys() >= {"proxy", "config", "postgres", "analytics", "simulator"}
+        finally:
+            assert product.stop() == 0
