@@ -22,6 +22,7 @@ from badinput_tenants import tenants
 from badinput_wire import Answer, answers, exchange, harmless
 
 from modelux.events.v1.request_pb2 import RequestCompleted
+from modelux_bus.journal import Frame
 from modelux_providers.client import Client, Deadlines
 from modelux_providers.egress import Guard
 from modelux_providers.simulator.calls import Call
@@ -123,6 +124,7 @@ class Live:
             self.lane.registry = Registry()
             self.lane.idempotency = Idempotency()
             self.tenants = self._tenants
+            self._journalled = self.lane.emitter._journal.end
             self._errors.clear()
 
         self.do(forget)
@@ -145,8 +147,18 @@ class Live:
         return self.do(self.simulator.calls)
 
     def journal(self) -> list[RequestCompleted]:
-        """Every event so far."""
-        frames = self.do(lambda: list(self.lane.emitter._journal.recover()))
+        """Every event of this test so far."""
+
+        def unread() -> list[Frame]:
+            found: list[Frame] = []
+            cursor = self._journalled
+            while True:
+                frames, cursor = self.lane.emitter._journal.read(cursor)
+                if not frames:
+                    return found
+                found += frames
+
+        frames = self.do(unread)
         return [RequestCompleted.FromString(f.payload[1 + f.payload[0] + len("req_") + 26 :]) for f in frames]
 
     def slowest_turn(self) -> Callable[[], float]:

@@ -30,7 +30,7 @@ def _live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 def _hasty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """The same with times so short that a test can wait for them."""
     limits = HttpLimits(head_s=0.3, body_s=0.3, write_s=0.5, idle_s=5.0)
-    deadlines = Deadlines(connect_s=0.5, first_byte_s=0.5, idle_s=0.5, total_s=2.0)
+    deadlines = Deadlines(connect_s=0.5, first_byte_s=0.5, idle_s=0.5, total_s=1.0)
     folder = tmp_path_factory.mktemp("hasty")
     with Live(folder, limits=limits, deadlines=deadlines, keepalive_s=0.2).running() as live:
         yield live

@@ -212,7 +212,6 @@ LEAVINGS = [
 @pytest.mark.parametrize("model", ["gpt-4o", "@production", "claude-sonnet-4-5", "gemini-2.5-flash"])
 @pytest.mark.parametrize(("asked", "read", "how"), LEAVINGS)
 def test_the_provider_is_left_when_the_caller_leaves(live, asked, read, how, model):
-    before = {event.request_id for event in live.journal()}
     sock = live.connect()
     with sock:
         sock.sendall(request(chat(asked.get("extra"), model=model, prompt=asked["prompt"])))
@@ -226,7 +225,7 @@ def test_the_provider_is_left_when_the_caller_leaves(live, asked, read, how, mod
             live.until(lambda: all(call.cancelled for call in live.calls()), 2.0)
     live.until(lambda: all(call.cancelled for call in live.calls()), 2.0)
     assert len(live.calls()) == 1
-    (event,) = [event for event in live.journal() if event.request_id not in before]
+    (event,) = live.journal()
     assert (event.outcome, event.status) == ("cancelled", 499)
     assert event.cost_nano > 0
 
@@ -243,7 +242,7 @@ def test_a_caller_who_never_reads_is_left(hasty, model):
         hasty.until(lambda: hasty.calls() and hasty.calls()[0].ended != "open", 30.0)
         (call,) = hasty.calls()
         assert call.cancelled
-    hasty.lane.deadlines = hasty.lane.deadlines._replace(total_s=2.0)
+    hasty.lane.deadlines = hasty.lane.deadlines._replace(total_s=1.0)
 
 
 def test_thousands_of_end_users_leave_no_trace_in_memory(live):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fuzzing import GOOD, barrage, broken
+from badinput_fuzz import GOOD, barrage, broken
 
 
 @pytest.mark.parametrize("good", range(len(GOOD)))
