@@ -223,7 +223,8 @@ def wrk(folder: Path, port: int, connections: int, seconds: float, pid: int) -> 
         f"wrk.headers['Authorization']='Bearer {KEY}'\n"
     )
     before = cpu_s(pid)
-    command = ["taskset", "-c", str(REST), "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency"]
+    command = ["taskset", "-c", str(REST), "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
+    command.append("--latency")
     out = subprocess.run(
         [*command, "-s", str(script), f"http://127.0.0.1:{port}{PATH}"], capture_output=True, text=True, check=True
     ).stdout

@@ -6,6 +6,6 @@ from urllib.parse import urlsplit
 
 
 def host_of(base_url: str) -> str:
-    """`host:port` of a credential's base URL, the port always written: the `host` in the associated data of a sealed secret."""
+    """`host:port` of a base URL, the port always written: the `host` in the associated data of a sealed secret."""
     parts = urlsplit(base_url)
     return f"{parts.hostname}:{parts.port or (80 if parts.scheme == 'http' else 443)}"
