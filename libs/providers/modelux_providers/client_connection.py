@@ -37,6 +37,8 @@ class Connection(asyncio.Protocol):
         self._reading_body = False
         self._at_start = True
         """No byte of the next answer was read."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self.idle_since = 0.0
         self.closed = False
 
@@ -94,6 +96,9 @@ class Connection(asyncio.Protocol):
             else:
                 response.on_error(Cut("the provider closed the connection"))
         self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._lost(self)
 
     # httptools
@@ -175,6 +180,23 @@ class Connection(asyncio.Protocol):
         self.closed = True
         if self._transport is not None:
             self._transport.abort()
+
+    def wake_at(self, at: float) -> None:
+        """One timer serves all answers of the connection: their deadlines mostly move away, and a timer that rings too
+        early costs less than one that is set and cancelled for every request.
+        """
+        if self._timer is not None:
+            if self._timer_at <= at:
+                return
+            self._timer.cancel()
+        if not self.closed:
+            self._timer_at = at
+            self._timer = self._loop.call_at(at, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._response is not None:
+            self._response.tick()
 
     def _fail(self, error: CallFailed) -> None:
         response, self._response = self._response, None

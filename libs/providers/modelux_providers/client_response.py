@@ -34,6 +34,10 @@ class Source(Protocol):
 
     def kill(self) -> None: ...
 
+    def wake_at(self, at: float) -> None:
+        """Calls `tick` of the answer under way at that moment of the loop's clock, or earlier."""
+        ...
+
 
 class Response:
     """An answer.
@@ -51,8 +55,6 @@ class Response:
         "_phase",
         "_phase_at",
         "_source",
-        "_timer",
-        "_timer_at",
         "_total_at",
         "_waiter",
         "complete",
@@ -79,8 +81,7 @@ class Response:
         self._phase_at = now + deadlines.first_byte_s
         self._total_at = now + deadlines.total_s
         self._idle_s = deadlines.idle_s
-        self._timer_at = min(self._phase_at, self._total_at)
-        self._timer: asyncio.TimerHandle | None = loop.call_at(self._timer_at, self._tick)
+        self._arm()
 
     async def head(self) -> None:
         """Returns once status and headers are there. Raises `CallFailed`."""
@@ -125,7 +126,6 @@ class Response:
 
     def abort(self) -> None:
         """Gives the answer up. Idempotent."""
-        self._stop_timer()
         if not self.complete:
             self._source.kill()
 
@@ -134,7 +134,6 @@ class Response:
         lets the end of the answer arrive for a moment, so that the connection can be kept.
         """
         if self.complete or self._error is not None:
-            self._stop_timer()
             return
         self._total_at = self._loop.time() + _LINGER_S
         self._arm()
@@ -144,8 +143,7 @@ class Response:
     def on_data(self) -> None:
         self._phase = "idle"
         self._phase_at = self._loop.time() + self._idle_s
-        if self._phase_at < self._timer_at:
-            self._arm()
+        self._arm()
 
     def on_head(self, status: int, headers: dict[bytes, bytes]) -> None:
         self.headers = headers
@@ -171,13 +169,11 @@ class Response:
 
     def on_complete(self) -> None:
         self.complete = True
-        self._stop_timer()
         self._wake()
 
     def on_error(self, error: CallFailed) -> None:
         if self._error is None and not self.complete:
             self._error = error
-        self._stop_timer()
         self._wake()
 
     def _take(self) -> bytes:
@@ -206,25 +202,18 @@ class Response:
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    def _arm(self) -> None:
-        """Sets the timer to the next deadline. Deadlines that only move away leave it alone."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = min(self._phase_at, self._total_at)
-        self._timer = self._loop.call_at(self._timer_at, self._tick)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _tick(self) -> None:
-        """Deadlines move with every read; the timer does not, it looks again when it fires."""
+    def tick(self) -> None:
+        """Looks whether a deadline has passed; if none has, asks to be called at the next one."""
+        if self.complete or self._error is not None:
+            return
         if self._paused:
             self._phase_at = self._loop.time() + self._idle_s  # the silence is our reader's, not the provider's
         if self._loop.time() < min(self._phase_at, self._total_at):
             self._arm()
             return
-        self._timer = None
         self.on_error(Timeout("total" if self._total_at <= self._phase_at else self._phase))
         self._source.kill()
+
+    def _arm(self) -> None:
+        phase_at, total_at = self._phase_at, self._total_at
+        self._source.wake_at(phase_at if phase_at < total_at else total_at)

@@ -162,7 +162,7 @@ def _check_ours(body: ChatBody | EmbeddingsBody) -> None:
     model = body.model
     if not model or len(model) > 256 or not model.isprintable():
         raise _invalid("model must be a name of 1 to 256 printable characters", "model")
-    if model[0] == "@" and (len(model) == 1 or any(c.isspace() for c in model)):
+    if model[0] == "@" and (len(model) == 1 or " " in model):
         raise _invalid("after the @ comes the slug of a routing config, for example @production", "model")
     for name, value in (("user", body.user), ("mlx:end_user_id", body.end_user_id)):
         if value and _ID.fullmatch(value) is None:
