@@ -264,7 +264,8 @@ class ProviderCall:
         self.dropped, self.emulated = wire.dropped, wire.emulated
         deadlines = terms.deadlines
         if terms.timeout_s is not None:
-            deadlines = deadlines._replace(connect_s=min(deadlines.connect_s, terms.timeout_s), total_s=terms.timeout_s)
+            connect_s, first_byte_s, idle_s, _ = deadlines
+            deadlines = Deadlines(min(connect_s, terms.timeout_s), first_byte_s, idle_s, terms.timeout_s)
         self._sent = True
         head = route.head(wire.path, (*wire.headers, *terms.headers) if terms.headers else wire.headers)
         response = self._response = await self._client.post(route.origin, head, wire.body, deadlines)

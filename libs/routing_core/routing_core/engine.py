@@ -75,7 +75,7 @@ class Run:
         self.policy = policy
         self.request = request
         self.seen = Seen(world.health)
-        self.world = World(world.offers, self.seen, world.policies, world.budgets, world.price_version)
+        self.world = World(world.offers, self.seen, world.policies, world.budgets, world.price_version, world.memo)
         self.steps: list[Step] = []
         self.outcomes: list[Outcome] = []
         """Everything sent so far: `Decision.selected` counts in it."""

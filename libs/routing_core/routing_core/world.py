@@ -65,6 +65,10 @@ class World:
     """Active version of each `@slug`; `slug:version` keys for pinned ones."""
     budgets: tuple[Budget, ...] = ()
     price_version: str = ""
+    memo: dict[int, tuple[object, object]] = field(default_factory=dict, compare=False, repr=False)
+    """What was derived of `offers` and a policy alone, with that policy, by its `id`. Whoever keeps the offers may keep
+    it with them, for as long as they do not change.
+    """
 
     def resolve(self, model: str, credential_id: str | None = None) -> tuple[Offer, ...]:
         """Offers for `model` or `model:provider`, restricted to a credential where one is named. Empty when there is

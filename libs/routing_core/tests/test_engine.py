@@ -11,8 +11,8 @@ from routing_core.engine import Run, Seen
 from routing_core.flow import Decision, Step
 from routing_core.policies.ab_test import at
 from routing_core.replay import replay, world_from
-from routing_core.types import Answer, Outcome
-from routing_core.world import Budget, Health
+from routing_core.types import Answer, Outcome, Target
+from routing_core.world import Budget, Health, World
 
 BIG, MINI = "gpt-4o:openai", "gpt-4o-mini:openai"
 SPLIT = {
@@ -30,6 +30,26 @@ def arms(stage: Any, doc: Any, count: int = 400, **changes: Any) -> list[str]:
         stage.ask(request_id=f"req_{number}", **changes)
         found.append(stage.play(doc).trace.path[0].chose)
     return found
+
+
+def test_a_lineup_kept_between_requests_still_obeys_an_open_circuit(stage: Any) -> None:
+    policy = NamedPolicy("production", 1, parse_policy({"strategy": "fallback", "attempts": [BIG, MINI]}))
+    world, targets = stage.world(), [stage.target(BIG), stage.target(MINI)]
+
+    def first(health: dict[Target, Health]) -> Step:
+        seen = World(world.offers, health, world.policies, world.budgets, world.price_version, world.memo)
+        step = Run(policy, stage.request, seen).start()
+        assert isinstance(step, Step)
+        return step
+
+    healthy = first({})
+    assert [attempt.target for attempt in healthy.attempts] == targets[:1]
+    assert world.memo
+    assert first({}) == healthy
+    opened = first({targets[0]: Health("open")})
+    assert [attempt.target for attempt in opened.attempts] == targets[1:]
+    assert [each.model for each in opened.excluded] == [BIG]
+    assert first({}) == healthy
 
 
 def test_a_split_follows_its_weights_and_logs_the_propensity(stage: Any) -> None:

@@ -174,7 +174,8 @@ class Proxy:
             context.limit_lines += header("x-modelux-ignored-headers", ", ".join(names))
         project = key.project
         health = lane.registry.view(lane.clock.steady_ms())
-        return lane.serve(context, World(project.offers, health, project.policies, (), project.price_version))
+        world = World(project.offers, health, project.policies, (), project.price_version, project.lineups)
+        return lane.serve(context, world)
 
     def reserve(self, context: Context) -> None:
         """The place where a request's worst cost is reserved under every spend cap that applies, before any call.

@@ -34,6 +34,8 @@ class Project:
     price_version: str = ""
     wire: dict[tuple[object, ...], bytes] = field(default_factory=dict, repr=False, compare=False)
     """Encoded parts of events that come again and again."""
+    lineups: dict[int, tuple[object, object]] = field(default_factory=dict, repr=False, compare=False)
+    """See `World.memo`."""
     plain: dict[str, NamedPolicy] = field(default_factory=dict, repr=False, compare=False)
 
     def plain_policy(self, model: str) -> NamedPolicy:

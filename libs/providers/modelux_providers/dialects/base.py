@@ -19,6 +19,7 @@ import msgspec
 
 from modelux_contracts.errors import envelope
 from modelux_providers.dialects.answer import answer_of
+from routing_core.records import record
 from routing_core.types import Answer, OutcomeKind, Usage
 
 DialectName = Literal["openai", "anthropic", "google"]
@@ -47,7 +48,7 @@ class VendorFacts:
     keeps its name)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChatCall:
     """One chat completion to ask of one model. `body` is the caller's JSON object, bytes as received."""
 
@@ -71,7 +72,7 @@ class ChatCall:
     """Ask for token probabilities, which the policy weighs, where the caller did not."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EmbeddingsCall:
     """One embeddings request, as ChatCall."""
 

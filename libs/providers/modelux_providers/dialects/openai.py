@@ -25,6 +25,7 @@ OURS = ("api_base", "base_url", "custom_host", "custom_llm_provider")
 _HEADERS = ((b"content-type", b"application/json"),)
 _Raw: TypeAlias = msgspec.Raw | msgspec.UnsetType
 _EDITED = frozenset({"model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "logprobs"})
+_TOUCHED = frozenset({*OURS, "stream", "stream_options"})
 _encode = msgspec.json.Encoder().encode
 
 
@@ -86,6 +87,9 @@ def _edited(call: Call) -> tuple[bytes, tuple[str, ...]]:
             return _edited_in_place(call)
     except (msgspec.DecodeError, RecursionError):
         return _edited_in_place(call)
+    if _only_renamed(call, members):
+        members["model"] = msgspec.Raw(_encode(call.model))
+        return _encode(members), ()
     foreign = [key for key in members if key in OURS or key[:4] == "mlx:"]
     values = {key: bytes(members[key]) for key in _EDITED if key in members}
     for key in foreign:
@@ -96,6 +100,13 @@ def _edited(call: Call) -> tuple[bytes, tuple[str, ...]]:
         else:
             del members[key]
     return _encode(members), tuple([key for key in foreign if key in OURS]) if foreign else ()
+
+
+def _only_renamed(call: Call, members: Mapping[str, msgspec.Raw]) -> bool:
+    """The common case: nothing but the model's name differs from what the caller sent."""
+    if type(call) is ChatCall and (call.stream or call.logprobs or call.max_tokens is not None):
+        return False
+    return "model" in members and _TOUCHED.isdisjoint(members) and b'"mlx:' not in call.body
 
 
 def _edited_in_place(call: Call) -> tuple[bytes, tuple[str, ...]]:

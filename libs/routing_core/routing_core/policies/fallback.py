@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from routing_core.flow import Flow
 from routing_core.policies.chain import walk
-from routing_core.policies.lineup import line_up
+from routing_core.policies.lineup import kept_line_up
 from routing_core.shapes import Fallback
 from routing_core.types import Request
 from routing_core.world import World
@@ -14,4 +14,4 @@ def fallback(policy: Fallback, request: Request, world: World) -> Flow:
     """Attempts in the order given, each with its own timeout. An attempt whose model has several offers goes through up
     to three.
     """
-    return walk(line_up(policy.attempts, world, "fallback"), policy.retry_on, "fallback", "primary healthy")
+    return walk(kept_line_up(policy.attempts, world, "fallback"), policy.retry_on, "fallback", "primary healthy")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from routing_core.flow import Candidate, Excluded
 from routing_core.health import panic
@@ -14,6 +15,7 @@ from routing_core.world import World
 POOL = 3
 """How many offers of one model (credentials, or providers) an attempt may go through."""
 OPEN = "circuit open"
+_KEPT = 10_000
 APART = -1
 """The place of a link that shares its attempt with no other."""
 _PLACES = ("primary", "secondary", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
@@ -41,6 +43,8 @@ class Lineup:
     excluded: tuple[Excluded, ...] = ()
     prelude: str = ""
     last_resort: Link | None = None
+    listed: tuple[Candidate, ...] | None = None
+    """Its candidates, where they were made already."""
 
     @property
     def chain(self) -> tuple[Link, ...]:
@@ -49,6 +53,8 @@ class Lineup:
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
+        if self.listed is not None:
+            return self.listed
         return tuple([Candidate(link.target, rank, link.reason) for rank, link in enumerate(self.links, 1)])
 
 
@@ -79,6 +85,21 @@ def line_up(tries: Sequence[Try], world: World, later: str) -> Lineup:
                     break
         links += pool
     return settle(links, shut, missing, world, _prelude(links[0].place, shut) if links and links[0].place else "")
+
+
+def kept_line_up(tries: Sequence[Try], world: World, later: str) -> Lineup:
+    """The same for the attempts of a policy that lives on: with no circuit open, the offers alone determine it."""
+    known = world.memo.get(id(tries))
+    lineup = known[1] if known is not None else line_up(tries, world, later)
+    assert isinstance(lineup, Lineup)
+    for link in lineup.links:
+        if world.health_of(link.target).state == "open":
+            return lineup if known is None else line_up(tries, world, later)
+    if known is None and lineup.last_resort is None:
+        if len(world.memo) >= _KEPT:
+            world.memo.clear()
+        world.memo[id(tries)] = (tries, replace(lineup, listed=lineup.candidates))  # `tries` kept, so is its id
+    return lineup
 
 
 def settle(
