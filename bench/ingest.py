@@ -1,7 +1,8 @@
 """Measure ingest on the real embedded stack: bus on PostgreSQL, ClickHouse engine behind its HTTP endpoint.
 
-Prints one JSON line: `rows_per_s` (a backlog, from the first fetch to the last row that a query sees), `lag_p95_s`
-(from publishing to being visible, at a steady rate), `rows`. Publishing is not part of the first figure.
+Prints one JSON line: `rows_per_s` (a backlog, from the first fetch to the last row that a query sees) of rows of
+`row_bytes`, the same for `small` ones, `lag_p95_s` (from publishing to being visible, at a steady rate), `rows`, and
+the machine's load, since others may be at work on it. Publishing is not part of the first figures.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from tempfile import TemporaryDirectory
+
+import uvloop
 
 from modelux.events.v1.request_pb2 import AttemptRecord, RequestCompleted, Usage
 from modelux_bus.base import Bus, Message
@@ -28,9 +32,13 @@ from modelux_embedded.clickhouse import EmbeddedClickHouse
 from modelux_embedded.postgres import EmbeddedPostgres
 from modelux_ingest.consumer import Writer
 from modelux_ingest.schema import prepare
+from modelux_ingest.service import OVERLAP
 from modelux_store.analytics import Analytics
 
 TOPIC = REQUEST_COMPLETED.name
+USUAL = (1000, 4000)
+SMALL = (100, 350)
+"""Least and most bytes of a body."""
 _TRACE = {
     "policy_type": "fallback", "policy_name": "production", "policy_version": 4,
     "candidates": [{"model": f"gpt-4o-mini-{n}:openai", "rank": n, "reason": "cheapest"} for n in range(4)],
@@ -39,10 +47,22 @@ _TRACE = {
 }  # fmt: skip
 
 
-def event(number: int, chance: random.Random) -> RequestCompleted:
-    """A request of usual size: two attempts, a trace of 700 bytes, bodies of 1 to 4 kB."""
+@cache
+def prose() -> bytes:
+    """Text that compresses about as well as English does: words of uneven frequency."""
+    chance = random.Random(7)
+    words = ["".join(chance.choices("etaoinshrdlucmfwyp", k=chance.randint(2, 9))) for _ in range(4000)]
+    return " ".join(words[int(4000 * chance.random() ** 3)] for _ in range(100_000)).encode()
+
+
+def body(chance: random.Random, sizes: tuple[int, int]) -> bytes:
+    start, size = chance.randrange(len(prose()) - sizes[1]), chance.randint(*sizes)
+    return prose()[start : start + size]
+
+
+def event(number: int, chance: random.Random, sizes: tuple[int, int]) -> RequestCompleted:
+    """A request with two attempts, a trace of 700 bytes and two bodies."""
     usage = Usage(input=chance.randint(50, 4000), output=chance.randint(5, 800))
-    text = ("".join(chance.choices("etaoin shrdlu", k=64)) * 64)[: chance.randint(1000, 4000)]
     now_us = time.time_ns() // 1000
     attempts = [
         AttemptRecord(
@@ -57,7 +77,7 @@ def event(number: int, chance: random.Random) -> RequestCompleted:
         config_version=4, policy_type="fallback", outcome="ok", status=200, model="gpt-4o-mini", provider="openai",
         credential_id="pc_1", tags={"env": "prod", "run_id": f"run_{number % 100}"}, end_user_id=f"user_{number % 500}",
         usage=usage, cost_nano=2_134_000, latency_us=238_000, ttft_us=138_000, overhead_us=300, attempts=attempts,
-        trace_json=json.dumps(_TRACE).encode(), request_body=text.encode(), response_body=text[::-1].encode(),
+        trace_json=json.dumps(_TRACE).encode(), request_body=body(chance, sizes), response_body=body(chance, sizes),
         logging_mode="full", price_version="2026-01-01", response_id=f"chatcmpl-{number}",
     )  # fmt: skip
 
@@ -67,10 +87,10 @@ def message(each: RequestCompleted) -> Message:
     return Message(TOPIC, each.project_id.encode(), codec.encode(each), name, codec.headers(TOPIC))
 
 
-def batches(count: int, size: int) -> Iterator[list[Message]]:
+def batches(count: int, size: int, sizes: tuple[int, int]) -> Iterator[list[Message]]:
     chance = random.Random(1)
     for start in range(0, count, size):
-        yield [message(event(n, chance)) for n in range(start, min(start + size, count))]
+        yield [message(event(n, chance, sizes)) for n in range(start, min(start + size, count))]
 
 
 @asynccontextmanager
@@ -95,18 +115,20 @@ async def visible(analytics: Analytics) -> int:
     return n
 
 
-async def backlog(bus: Bus, analytics: Analytics, count: int) -> float:
-    """Seconds from the first fetch of `count` waiting rows until a query sees them all."""
-    for batch in batches(count, 1000):
+async def backlog(bus: Bus, analytics: Analytics, count: int, sizes: tuple[int, int]) -> tuple[int, int]:
+    """Rows per second from the first fetch of `count` waiting rows until a query sees them all; bytes of a row."""
+    before, size = await visible(analytics), 0
+    for batch in batches(count, 1000, sizes):
+        size += sum(len(each.value) for each in batch)
         await bus.publish(batch)
     began = time.perf_counter()
     async with asyncio.TaskGroup() as group:
         running = group.create_task(ingest(bus, analytics))
-        while await visible(analytics) < count:
-            await asyncio.sleep(0.1)
+        while await visible(analytics) < before + count:
+            await asyncio.sleep(0.05)
         took = time.perf_counter() - began
         running.cancel()
-    return took
+    return round(count / took), round(size / count)
 
 
 async def steady(bus: Bus, analytics: Analytics, rate: int, seconds: int) -> Sequence[float]:
@@ -118,7 +140,7 @@ async def steady(bus: Bus, analytics: Analytics, rate: int, seconds: int) -> Seq
         lags = group.create_task(watch(analytics, before, rate * seconds, published))
         step = 0.05
         began = time.perf_counter()
-        for number, batch in enumerate(batches(rate * seconds, max(1, int(rate * step)))):
+        for number, batch in enumerate(batches(rate * seconds, max(1, int(rate * step)), USUAL)):
             await asyncio.sleep(began + number * step - time.perf_counter())
             now = time.perf_counter()
             await bus.publish(batch)
@@ -141,18 +163,23 @@ async def watch(analytics: Analytics, before: int, count: int, published: list[f
 async def ingest(bus: Bus, analytics: Analytics) -> None:
     """What the service runs."""
     writer = Writer(analytics, now_us=lambda: time.time_ns() // 1000)
-    await consume(bus, "ingest", {TOPIC: writer.handle}, max_messages=5000, max_wait_s=1.0)
+    await consume(bus, "ingest", {TOPIC: writer.handle}, max_messages=5000, max_wait_s=1.0, overlap=OVERLAP)
 
 
 async def main(rows: int, rate: int, seconds: int) -> dict[str, float | int]:
     async with stack() as (bus, analytics):
-        took = await backlog(bus, analytics, rows)
+        usual, usual_bytes = await backlog(bus, analytics, rows, USUAL)
+        small, small_bytes = await backlog(bus, analytics, rows, SMALL)
         lags = sorted(await steady(bus, analytics, rate, seconds))
     return {
-        "rows_per_s": round(rows / took),
+        "rows_per_s": usual,
+        "row_bytes": usual_bytes,
+        "small_rows_per_s": small,
+        "small_row_bytes": small_bytes,
         "lag_p95_s": round(lags[int(len(lags) * 0.95)], 2),
         "rows": rows,
         "steady_rows_per_s": rate,
+        "load_average": round(os.getloadavg()[0], 1),
     }
 
 
@@ -162,5 +189,5 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=int, default=1000)
     parser.add_argument("--seconds", type=int, default=10)
     options = parser.parse_args()
-    print(json.dumps(asyncio.run(main(options.rows, options.rate, options.seconds))))
+    print(json.dumps(uvloop.run(main(options.rows, options.rate, options.seconds))))
     sys.exit(0)

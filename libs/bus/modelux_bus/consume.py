@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ Called again with the same deliveries after any failure, so it must be idempoten
 """
 
 DEAD_LETTER_SUFFIX = ".dlq"
+_LARGE_BYTES = 4 * 1024 * 1024
 
 
 class InvalidMessage(Exception):
@@ -61,6 +63,7 @@ async def consume(
     *,
     max_messages: int = 500,
     max_wait_s: float = 1.0,
+    overlap: int = 1,
     stop: asyncio.Event | None = None,
     pace: Pace | None = None,
 ) -> None:
@@ -69,8 +72,11 @@ async def consume(
     What a handler answers is acknowledged by the bus before its deliveries are committed. Any exception of a handler
     other than `InvalidMessage` and `Overloaded` is a bug and ends the loop, as does `TooManyInvalid`; nothing of the
     batch at hand is committed then. `stop` is looked at between batches and between attempts at one.
+
+    While there is a backlog, `overlap` batches are handled at a time and the next is read meanwhile; they are published
+    and committed in order all the same. A handler that takes part in this is not called in order per key.
     """
-    loop = _Loop(bus, handlers, max_messages, max_wait_s, stop or asyncio.Event(), pace or Pace())
+    loop = _Loop(bus, handlers, max_messages, max_wait_s, overlap, stop or asyncio.Event(), pace or Pace())
     if not await loop.patiently(lambda: bus.ensure({topic + DEAD_LETTER_SUFFIX: 1 for topic in handlers})):
         return
     while not loop.stop.is_set():
@@ -91,6 +97,7 @@ class _Loop:
         handlers: Mapping[str, Handler],
         max_messages: int,
         max_wait_s: float,
+        overlap: int,
         stop: asyncio.Event,
         pace: Pace,
     ) -> None:
@@ -100,6 +107,7 @@ class _Loop:
         self._handlers = handlers
         self._max_messages = max_messages
         self._max_wait_s = max_wait_s
+        self._overlap = overlap
         self._pace = pace
         self._invalid_in_a_row = 0
 
@@ -109,8 +117,11 @@ class _Loop:
             try:
                 batch = await member.fetch(self._max_messages, self._max_wait_s)
                 self.failures = 0
+                if self._overlap > 1 and self._large(batch):
+                    await self._catch_up(member, batch)
+                    continue
                 for topic, deliveries in _by_topic(batch).items():
-                    await self._finish(member, topic, deliveries)
+                    await self._finish(member, deliveries, await self._handle(topic, deliveries))
             except Rebalanced:
                 log.info("the group changed: reading on from the last commit")
             except BusUnavailable as error:
@@ -135,15 +146,56 @@ class _Loop:
         log.warning("%s: again in %.1f s", error, seconds)
         await self._pace.sleep(seconds)
 
-    async def _finish(self, member: Subscription, topic: str, deliveries: Sequence[Delivery]) -> None:
-        """Handles, publishes and commits what was read of one topic; what a stop interrupts is for the next reader."""
-        answers = await self._handle(topic, deliveries)
+    async def _catch_up(self, member: Subscription, batch: list[Delivery]) -> None:
+        """Works off a backlog with several batches under way; back at the first small one, with nothing under way."""
+        running: deque[tuple[list[Delivery], asyncio.Task[list[Message] | None]]] = deque()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while batch:
+                    for topic, deliveries in _by_topic(batch).items():
+                        running.append((deliveries, tasks.create_task(self._handle(topic, deliveries))))
+                    batch = await self._next(member, batch)
+                    while running and (len(running) >= self._overlap or not batch):
+                        deliveries, task = running.popleft()
+                        if not await self._settled(member, deliveries, await task):
+                            return
+        except BaseExceptionGroup as group:
+            # What ended the work, of a handler or of the bus; callers expect it bare.
+            raise group.exceptions[0] from None
+
+    async def _next(self, member: Subscription, batch: list[Delivery]) -> list[Delivery]:
+        """What is there to read behind a large batch. A bus that is away is noticed once nothing is under way."""
+        if self.stop.is_set() or not self._large(batch):
+            return []
+        try:
+            return await member.fetch(self._max_messages, 0.0)
+        except BusUnavailable:
+            return []
+
+    async def _settled(
+        self, member: Subscription, deliveries: Sequence[Delivery], answers: Sequence[Message] | None
+    ) -> bool:
+        """As `_finish`, but no reason to drop the batches behind: the next fetch decides on them."""
+        try:
+            return await self._finish(member, deliveries, answers)
+        except Rebalanced:
+            log.info("the group changed: a commit came too late")
+            return True
+
+    def _large(self, batch: Sequence[Delivery]) -> bool:
+        """Whether a batch tells of a backlog: a bus may cut it by rows or by bytes."""
+        return 2 * len(batch) >= self._max_messages or sum(len(d.message.value) for d in batch) >= _LARGE_BYTES
+
+    async def _finish(
+        self, member: Subscription, deliveries: Sequence[Delivery], answers: Sequence[Message] | None
+    ) -> bool:
+        """Publishes and commits what was handled of one topic; False when a stop leaves it to the next reader."""
         if answers is None or not await self.patiently(lambda: self._bus.publish(answers)):
-            return
+            return False
         done: dict[Partition, int] = {}
         for delivery in deliveries:
             done[delivery.partition] = delivery.offset + 1
-        await self.patiently(lambda: member.commit(done))
+        return await self.patiently(lambda: member.commit(done))
 
     async def _handle(self, topic: str, deliveries: Sequence[Delivery]) -> list[Message] | None:
         """What to publish before the deliveries are done with, dead letters included; None when told to stop."""

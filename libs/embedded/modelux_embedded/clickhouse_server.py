@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import uvicorn
+import uvloop
 
 from modelux_embedded.engine import Engine
 from modelux_embedded.errors import EngineError
@@ -44,7 +45,7 @@ def serve(
     listener = _listen(host, port)
     engine = Engine(data_dir / "data", sessions=sessions, memory_bytes=memory_bytes)
     try:
-        asyncio.run(_run(engine, password, listener, ready_file, parent))
+        uvloop.run(_run(engine, password, listener, ready_file, parent))
     finally:
         engine.close()
         listener.close()

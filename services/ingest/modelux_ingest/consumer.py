@@ -23,7 +23,7 @@ STALE_US = 120_000_000
 
 
 class Writer:
-    """Handles one member's deliveries, one batch after the other.
+    """Handles one member's deliveries; several batches may be under way at a time.
 
     Args:
         linger_s: Least time between two small batches: meanwhile rows gather in the bus, and the next one is larger.

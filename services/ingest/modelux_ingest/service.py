@@ -17,6 +17,8 @@ from modelux_runtime.service import Service, Tasks
 from modelux_runtime.settings import setting
 
 GROUP = "ingest"
+OVERLAP = 2
+"""Batches under way at a time: one is turned into columns while ClickHouse writes the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ async def serve(settings: IngestSettings, platform: Platform) -> AsyncIterator[T
             {REQUEST_COMPLETED.name: writer.handle},
             max_messages=settings.batch_rows,
             max_wait_s=1.0,
+            overlap=OVERLAP,
         )
 
     yield [run()]
