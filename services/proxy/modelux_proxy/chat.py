@@ -97,7 +97,9 @@ class Lane:
         context.response_body = answer.body
         outcomes = context.driven.outcomes()
         cost_nano = outcomes[0].cost_nano if len(outcomes) == 1 else sum(each.cost_nano for each in outcomes)
-        lines = answers.JSON + answers.head(context, call, cost_nano=cost_nano)
+        offer = context.key.project.offer_of(call.target)
+        known = offer is not None and offer.price is not None  # a cost of 0 would claim that the call was free
+        lines = answers.JSON + answers.head(context, call, cost_nano=cost_nano if known else None)
         context.first_sent_ns = perf_counter_ns()
         self._record(context, "ok", outcomes)
         context.exchange.respond(200, lines, answer.body)

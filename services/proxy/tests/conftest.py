@@ -117,14 +117,15 @@ def project(port: int, policies: Mapping[str, object], *, full_logging: bool = T
     """A project with models `a`, `b` and `c` at three simulated providers `one`, `two` and `three`."""
     routes: dict[str, Route] = {}
     offers: dict[str, tuple[Offer, ...]] = {}
-    for model, provider in (("a", "one"), ("b", "two"), ("c", "three"), ("embed", "one")):
+    for model, provider in (("a", "one"), ("b", "two"), ("c", "three"), ("embed", "one"), ("unpriced", "one")):
         credential = f"pc_{provider}"
         vendor = VendorFacts(provider)
         origin = Origin("http", "127.0.0.1", port, True, credential)
         routes[credential] = Route(
             origin, "/v1", vendor, DIALECTS["openai"], auth_headers("bearer", f"sk-{provider}-secret")
         )
-        offers[model] = (Offer(Target(model, provider, credential), PRICE, capabilities=_ALL),)
+        price = None if model == "unpriced" else PRICE
+        offers[model] = (Offer(Target(model, provider, credential), price, capabilities=_ALL),)
     named = {slug: NamedPolicy(slug, 1, parse_policy(document)) for slug, document in policies.items()}
     named |= {f"{slug}:1": policy for slug, policy in list(named.items())}
     facts = {offer.target: offer for each in offers.values() for offer in each}

@@ -49,6 +49,13 @@ async def test_a_plain_call_is_answered_and_recorded(start):
         assert 0 < event.overhead_us <= event.latency_us
 
 
+async def test_a_call_without_a_known_price_is_not_said_to_cost_nothing(start):
+    async with start() as rig:
+        status, headers, body = await rig.request(body=chat(model="unpriced"))
+        assert status == 200, body
+        assert "x-modelux-cost-usd" not in headers
+
+
 async def test_metadata_only_projects_keep_no_bodies(start):
     async with start(full_logging=False) as rig:
         await rig.request(body=chat())
