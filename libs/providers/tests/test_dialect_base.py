@@ -55,3 +55,15 @@ def test_a_replay_takes_counted_usage_where_the_body_has_none() -> None:
     assert json.loads(events[-1][6:])["usage"]["total_tokens"] == 5
     assert replay(b"<html>", None, wants_usage=True) is None
     assert replay(b'{"data":[]}', None, wants_usage=True) is None
+
+
+def test_a_replay_keeps_what_a_tool_loop_must_send_back() -> None:
+    message = {"role": "assistant", "content": "a", "thinking_blocks": [{"signature": "s"}], "extra_content": {"x": 1}}
+    body = {"id": "c", "created": 1, "model": "m", "service_tier": "default"}
+    body |= {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    events = replay(json.dumps(body).encode(), None, wants_usage=False)
+    assert events is not None
+    chunks = [json.loads(event[6:]) for event in events]
+    assert {chunk["service_tier"] for chunk in chunks} == {"default"}
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert {"content": "a", "thinking_blocks": [{"signature": "s"}], "extra_content": {"x": 1}} in deltas

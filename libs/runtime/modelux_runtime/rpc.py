@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
-import grpc
 import grpc.aio
-
-T = TypeVar("T")
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """A snapshot of every project travels in one message."""
@@ -25,7 +19,6 @@ _OPTIONS = [
 ]
 _KEEPALIVE = [("grpc.keepalive_time_ms", 20_000), ("grpc.keepalive_timeout_ms", 5_000)]
 _RECONNECT = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 2_000)]
-_TRANSIENT = {grpc.StatusCode.UNAVAILABLE}
 
 
 def channel(target: str) -> grpc.aio.Channel:
@@ -44,15 +37,3 @@ async def serving(target: str, register: Callable[[grpc.aio.Server], None]) -> A
         yield server
     finally:
         await server.stop(grace=2.0)
-
-
-async def retrying(call: Callable[[], Awaitable[T]], *, attempts: int = 3, base_s: float = 0.05) -> T:
-    """Runs an idempotent call again while the peer is unavailable: full jitter over a doubling bound."""
-    for attempt in range(attempts):
-        try:
-            return await call()
-        except grpc.aio.AioRpcError as error:
-            if error.code() not in _TRANSIENT or attempt == attempts - 1:
-                raise
-        await asyncio.sleep(random.uniform(0, base_s * 2**attempt))
-    raise AssertionError("attempts must be positive")

@@ -9,8 +9,9 @@ from time import perf_counter_ns
 from modelux_providers.call import ProviderCall
 from modelux_providers.client import Client, Deadlines
 from modelux_providers.dialects.base import Complete, ProviderError
+from modelux_providers.dialects.chunks import replay
 from modelux_providers.drive import drive
-from modelux_proxy import answers, record, replay_answer
+from modelux_proxy import answers, record
 from modelux_proxy.attempts import Beginner
 from modelux_proxy.call_context import Context
 from modelux_proxy.clock import Clock
@@ -87,7 +88,7 @@ class Lane:
         context.status = 200
         if relay is not None:
             assert isinstance(context.body, ChatBody)
-            data = replay_answer.events(answer.body, context.body.wants_usage, call.final().usage)
+            data = b"".join(replay(answer.body, call.final().usage, wants_usage=context.body.wants_usage) or ())
             relay.send(data)
             context.response_body = data
             self._record(context, "ok")

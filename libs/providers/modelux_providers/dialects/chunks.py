@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -14,6 +15,7 @@ from routing_core.types import Usage
 Delta: TypeAlias = dict[str, object]
 
 _encode = msgspec.json.Encoder().encode
+_NOTHING: Mapping[str, object] = {}
 
 
 class ChunkWriter:
@@ -22,8 +24,10 @@ class ChunkWriter:
 
     __slots__ = ("_head", "_roles", "_tail")
 
-    def __init__(self, answer_id: str, created_s: int, model: str, wants_usage: bool) -> None:
-        named = {"id": answer_id, "object": "chat.completion.chunk", "created": created_s, "model": model}
+    def __init__(
+        self, answer_id: str, created_s: int, model: str, wants_usage: bool, further: Mapping[str, object] = _NOTHING
+    ) -> None:
+        named = {"id": answer_id, "object": "chat.completion.chunk", "created": created_s, "model": model, **further}
         self._head = b"data: " + _encode(named)[:-1] + b',"choices":['
         self._tail = b'],"usage":null}\n\n' if wants_usage else b"]}\n\n"
         self._roles: set[int] = set()
@@ -76,6 +80,8 @@ class _Completion(msgspec.Struct):
     model: str = ""
     choices: list[_Choice] = []
     usage: msgspec.Raw = NULL
+    system_fingerprint: msgspec.Raw = NULL
+    service_tier: msgspec.Raw = NULL
 
 
 def replay(body: bytes, counted: Usage | None, *, wants_usage: bool) -> list[bytes] | None:
@@ -86,7 +92,9 @@ def replay(body: bytes, counted: Usage | None, *, wants_usage: bool) -> list[byt
     answer = decode(body, _Completion)
     if answer is None or not answer.choices:
         return None
-    writer = ChunkWriter(answer.id, answer.created, answer.model, wants_usage)
+    named = {"system_fingerprint": answer.system_fingerprint, "service_tier": answer.service_tier}
+    further = {name: raw for name, raw in named.items() if given(raw)}
+    writer = ChunkWriter(answer.id, answer.created, answer.model, wants_usage, further)
     out: list[Chunk] = []
     for choice in answer.choices:
         delta: Delta = {name: raw for name, raw in choice.message.items() if name != "role" and bytes(raw) != b"null"}
