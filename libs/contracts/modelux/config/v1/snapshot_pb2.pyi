@@ -108,24 +108,58 @@ class PriceOverride(_message.Message):
     effective_from_us: int
     def __init__(self, id: _Optional[str] = ..., organization_id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., input: _Optional[int] = ..., output: _Optional[int] = ..., cache_read: _Optional[int] = ..., cache_write: _Optional[int] = ..., effective_from_us: _Optional[int] = ...) -> None: ...
 
+class Budget(_message.Message):
+    __slots__ = ("id", "organization_id", "project_id", "name", "scope", "scope_key", "each", "cap_nano", "max_calls", "max_duration_s", "action", "downgrade_to", "downgrade_at_ppm", "loop_calls")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_KEY_FIELD_NUMBER: _ClassVar[int]
+    EACH_FIELD_NUMBER: _ClassVar[int]
+    CAP_NANO_FIELD_NUMBER: _ClassVar[int]
+    MAX_CALLS_FIELD_NUMBER: _ClassVar[int]
+    MAX_DURATION_S_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    DOWNGRADE_TO_FIELD_NUMBER: _ClassVar[int]
+    DOWNGRADE_AT_PPM_FIELD_NUMBER: _ClassVar[int]
+    LOOP_CALLS_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    organization_id: str
+    project_id: str
+    name: str
+    scope: str
+    scope_key: str
+    each: bool
+    cap_nano: int
+    max_calls: int
+    max_duration_s: int
+    action: str
+    downgrade_to: str
+    downgrade_at_ppm: int
+    loop_calls: int
+    def __init__(self, id: _Optional[str] = ..., organization_id: _Optional[str] = ..., project_id: _Optional[str] = ..., name: _Optional[str] = ..., scope: _Optional[str] = ..., scope_key: _Optional[str] = ..., each: _Optional[bool] = ..., cap_nano: _Optional[int] = ..., max_calls: _Optional[int] = ..., max_duration_s: _Optional[int] = ..., action: _Optional[str] = ..., downgrade_to: _Optional[str] = ..., downgrade_at_ppm: _Optional[int] = ..., loop_calls: _Optional[int] = ...) -> None: ...
+
 class Snapshot(_message.Message):
-    __slots__ = ("version", "projects", "keys", "credentials", "routing_configs", "prices")
+    __slots__ = ("version", "projects", "keys", "credentials", "routing_configs", "prices", "budgets")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PROJECTS_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
     CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
     ROUTING_CONFIGS_FIELD_NUMBER: _ClassVar[int]
     PRICES_FIELD_NUMBER: _ClassVar[int]
+    BUDGETS_FIELD_NUMBER: _ClassVar[int]
     version: int
     projects: _containers.RepeatedCompositeFieldContainer[Project]
     keys: _containers.RepeatedCompositeFieldContainer[ProxyKey]
     credentials: _containers.RepeatedCompositeFieldContainer[Credential]
     routing_configs: _containers.RepeatedCompositeFieldContainer[RoutingConfig]
     prices: _containers.RepeatedCompositeFieldContainer[PriceOverride]
-    def __init__(self, version: _Optional[int] = ..., projects: _Optional[_Iterable[_Union[Project, _Mapping]]] = ..., keys: _Optional[_Iterable[_Union[ProxyKey, _Mapping]]] = ..., credentials: _Optional[_Iterable[_Union[Credential, _Mapping]]] = ..., routing_configs: _Optional[_Iterable[_Union[RoutingConfig, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[PriceOverride, _Mapping]]] = ...) -> None: ...
+    budgets: _containers.RepeatedCompositeFieldContainer[Budget]
+    def __init__(self, version: _Optional[int] = ..., projects: _Optional[_Iterable[_Union[Project, _Mapping]]] = ..., keys: _Optional[_Iterable[_Union[ProxyKey, _Mapping]]] = ..., credentials: _Optional[_Iterable[_Union[Credential, _Mapping]]] = ..., routing_configs: _Optional[_Iterable[_Union[RoutingConfig, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[PriceOverride, _Mapping]]] = ..., budgets: _Optional[_Iterable[_Union[Budget, _Mapping]]] = ...) -> None: ...
 
 class Change(_message.Message):
-    __slots__ = ("version", "projects", "keys", "credentials", "routing_configs", "prices", "deleted_ids")
+    __slots__ = ("version", "projects", "keys", "credentials", "routing_configs", "prices", "deleted_ids", "budgets")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PROJECTS_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
@@ -133,6 +167,7 @@ class Change(_message.Message):
     ROUTING_CONFIGS_FIELD_NUMBER: _ClassVar[int]
     PRICES_FIELD_NUMBER: _ClassVar[int]
     DELETED_IDS_FIELD_NUMBER: _ClassVar[int]
+    BUDGETS_FIELD_NUMBER: _ClassVar[int]
     version: int
     projects: _containers.RepeatedCompositeFieldContainer[Project]
     keys: _containers.RepeatedCompositeFieldContainer[ProxyKey]
@@ -140,7 +175,8 @@ class Change(_message.Message):
     routing_configs: _containers.RepeatedCompositeFieldContainer[RoutingConfig]
     prices: _containers.RepeatedCompositeFieldContainer[PriceOverride]
     deleted_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version: _Optional[int] = ..., projects: _Optional[_Iterable[_Union[Project, _Mapping]]] = ..., keys: _Optional[_Iterable[_Union[ProxyKey, _Mapping]]] = ..., credentials: _Optional[_Iterable[_Union[Credential, _Mapping]]] = ..., routing_configs: _Optional[_Iterable[_Union[RoutingConfig, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[PriceOverride, _Mapping]]] = ..., deleted_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    budgets: _containers.RepeatedCompositeFieldContainer[Budget]
+    def __init__(self, version: _Optional[int] = ..., projects: _Optional[_Iterable[_Union[Project, _Mapping]]] = ..., keys: _Optional[_Iterable[_Union[ProxyKey, _Mapping]]] = ..., credentials: _Optional[_Iterable[_Union[Credential, _Mapping]]] = ..., routing_configs: _Optional[_Iterable[_Union[RoutingConfig, _Mapping]]] = ..., prices: _Optional[_Iterable[_Union[PriceOverride, _Mapping]]] = ..., deleted_ids: _Optional[_Iterable[str]] = ..., budgets: _Optional[_Iterable[_Union[Budget, _Mapping]]] = ...) -> None: ...
 
 class WatchSnapshotRequest(_message.Message):
     __slots__ = ("since_version", "proxy_id")
