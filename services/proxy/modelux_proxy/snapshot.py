@@ -158,7 +158,7 @@ def merge(base: pb.Snapshot, change: pb.Change) -> pb.Snapshot:
     """The snapshot after a change. Neither argument is altered."""
     merged = pb.Snapshot(version=change.version)
     gone = set(change.deleted_ids)
-    for name in ("projects", "keys", "credentials", "routing_configs", "prices"):
+    for name in ("projects", "keys", "credentials", "routing_configs", "prices", "budgets"):
         parts = {part.id: part for part in getattr(base, name) if part.id not in gone}
         parts |= {part.id: part for part in getattr(change, name)}
         getattr(merged, name).extend(parts.values())

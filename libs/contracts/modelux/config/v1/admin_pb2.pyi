@@ -228,6 +228,140 @@ class PriceRecord(_message.Message):
     created_at_us: int
     def __init__(self, id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., input: _Optional[int] = ..., output: _Optional[int] = ..., cache_read: _Optional[int] = ..., cache_write: _Optional[int] = ..., effective_from_us: _Optional[int] = ..., created_at_us: _Optional[int] = ...) -> None: ...
 
+class BudgetRecord(_message.Message):
+    __slots__ = ("id", "organization_id", "project_id", "name", "scope", "scope_key", "each", "cap_nano", "max_calls", "max_duration_s", "action", "downgrade_to", "downgrade_at_ppm", "loop_calls", "period", "time_zone", "period_start", "alert_percents", "disabled", "created_at_us", "updated_at_us", "created_by")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_KEY_FIELD_NUMBER: _ClassVar[int]
+    EACH_FIELD_NUMBER: _ClassVar[int]
+    CAP_NANO_FIELD_NUMBER: _ClassVar[int]
+    MAX_CALLS_FIELD_NUMBER: _ClassVar[int]
+    MAX_DURATION_S_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    DOWNGRADE_TO_FIELD_NUMBER: _ClassVar[int]
+    DOWNGRADE_AT_PPM_FIELD_NUMBER: _ClassVar[int]
+    LOOP_CALLS_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_START_FIELD_NUMBER: _ClassVar[int]
+    ALERT_PERCENTS_FIELD_NUMBER: _ClassVar[int]
+    DISABLED_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    CREATED_BY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    organization_id: str
+    project_id: str
+    name: str
+    scope: str
+    scope_key: str
+    each: bool
+    cap_nano: int
+    max_calls: int
+    max_duration_s: int
+    action: str
+    downgrade_to: str
+    downgrade_at_ppm: int
+    loop_calls: int
+    period: str
+    time_zone: str
+    period_start: int
+    alert_percents: _containers.RepeatedScalarFieldContainer[int]
+    disabled: bool
+    created_at_us: int
+    updated_at_us: int
+    created_by: str
+    def __init__(self, id: _Optional[str] = ..., organization_id: _Optional[str] = ..., project_id: _Optional[str] = ..., name: _Optional[str] = ..., scope: _Optional[str] = ..., scope_key: _Optional[str] = ..., each: _Optional[bool] = ..., cap_nano: _Optional[int] = ..., max_calls: _Optional[int] = ..., max_duration_s: _Optional[int] = ..., action: _Optional[str] = ..., downgrade_to: _Optional[str] = ..., downgrade_at_ppm: _Optional[int] = ..., loop_calls: _Optional[int] = ..., period: _Optional[str] = ..., time_zone: _Optional[str] = ..., period_start: _Optional[int] = ..., alert_percents: _Optional[_Iterable[int]] = ..., disabled: _Optional[bool] = ..., created_at_us: _Optional[int] = ..., updated_at_us: _Optional[int] = ..., created_by: _Optional[str] = ...) -> None: ...
+
+class BudgetAccount(_message.Message):
+    __slots__ = ("budget_id", "value", "unit", "window_start_us", "resets_at_us", "cap", "settled", "leased", "unknown", "forfeited", "overrun", "remaining", "forecast", "started_at_us", "exceeded", "aborted")
+    BUDGET_ID_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_START_US_FIELD_NUMBER: _ClassVar[int]
+    RESETS_AT_US_FIELD_NUMBER: _ClassVar[int]
+    CAP_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    LEASED_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    FORFEITED_FIELD_NUMBER: _ClassVar[int]
+    OVERRUN_FIELD_NUMBER: _ClassVar[int]
+    REMAINING_FIELD_NUMBER: _ClassVar[int]
+    FORECAST_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    EXCEEDED_FIELD_NUMBER: _ClassVar[int]
+    ABORTED_FIELD_NUMBER: _ClassVar[int]
+    budget_id: str
+    value: str
+    unit: str
+    window_start_us: int
+    resets_at_us: int
+    cap: int
+    settled: int
+    leased: int
+    unknown: int
+    forfeited: int
+    overrun: int
+    remaining: int
+    forecast: int
+    started_at_us: int
+    exceeded: bool
+    aborted: bool
+    def __init__(self, budget_id: _Optional[str] = ..., value: _Optional[str] = ..., unit: _Optional[str] = ..., window_start_us: _Optional[int] = ..., resets_at_us: _Optional[int] = ..., cap: _Optional[int] = ..., settled: _Optional[int] = ..., leased: _Optional[int] = ..., unknown: _Optional[int] = ..., forfeited: _Optional[int] = ..., overrun: _Optional[int] = ..., remaining: _Optional[int] = ..., forecast: _Optional[int] = ..., started_at_us: _Optional[int] = ..., exceeded: _Optional[bool] = ..., aborted: _Optional[bool] = ...) -> None: ...
+
+class BudgetDenial(_message.Message):
+    __slots__ = ("budget_id", "value", "unit", "at_us", "reason", "needed", "cap", "settled", "leased", "window_start_us", "resets_at_us", "replica_id", "op_id", "request_id")
+    BUDGET_ID_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    NEEDED_FIELD_NUMBER: _ClassVar[int]
+    CAP_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
+    LEASED_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_START_US_FIELD_NUMBER: _ClassVar[int]
+    RESETS_AT_US_FIELD_NUMBER: _ClassVar[int]
+    REPLICA_ID_FIELD_NUMBER: _ClassVar[int]
+    OP_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    budget_id: str
+    value: str
+    unit: str
+    at_us: int
+    reason: str
+    needed: int
+    cap: int
+    settled: int
+    leased: int
+    window_start_us: int
+    resets_at_us: int
+    replica_id: str
+    op_id: str
+    request_id: str
+    def __init__(self, budget_id: _Optional[str] = ..., value: _Optional[str] = ..., unit: _Optional[str] = ..., at_us: _Optional[int] = ..., reason: _Optional[str] = ..., needed: _Optional[int] = ..., cap: _Optional[int] = ..., settled: _Optional[int] = ..., leased: _Optional[int] = ..., window_start_us: _Optional[int] = ..., resets_at_us: _Optional[int] = ..., replica_id: _Optional[str] = ..., op_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class BudgetStanding(_message.Message):
+    __slots__ = ("budget", "value", "accounts", "would_pass", "reason", "text", "denials")
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    WOULD_PASS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    DENIALS_FIELD_NUMBER: _ClassVar[int]
+    budget: BudgetRecord
+    value: str
+    accounts: _containers.RepeatedCompositeFieldContainer[BudgetAccount]
+    would_pass: bool
+    reason: str
+    text: str
+    denials: _containers.RepeatedCompositeFieldContainer[BudgetDenial]
+    def __init__(self, budget: _Optional[_Union[BudgetRecord, _Mapping]] = ..., value: _Optional[str] = ..., accounts: _Optional[_Iterable[_Union[BudgetAccount, _Mapping]]] = ..., would_pass: _Optional[bool] = ..., reason: _Optional[str] = ..., text: _Optional[str] = ..., denials: _Optional[_Iterable[_Union[BudgetDenial, _Mapping]]] = ...) -> None: ...
+
 class AuditRecord(_message.Message):
     __slots__ = ("sequence", "at_us", "actor", "action", "entity", "entity_id", "project_id", "before_json", "after_json", "previous_hash", "hash", "request_id", "snapshot_version")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -933,6 +1067,233 @@ class DeletePriceRequest(_message.Message):
 class DeletePriceResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class ListBudgetsRequest(_message.Message):
+    __slots__ = ("actor", "page", "project_id", "scope")
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    actor: Actor
+    page: Page
+    project_id: str
+    scope: str
+    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., page: _Optional[_Union[Page, _Mapping]] = ..., project_id: _Optional[str] = ..., scope: _Optional[str] = ...) -> None: ...
+
+class ListBudgetsResponse(_message.Message):
+    __slots__ = ("budgets", "next_cursor")
+    BUDGETS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_CURSOR_FIELD_NUMBER: _ClassVar[int]
+    budgets: _containers.RepeatedCompositeFieldContainer[BudgetRecord]
+    next_cursor: str
+    def __init__(self, budgets: _Optional[_Iterable[_Union[BudgetRecord, _Mapping]]] = ..., next_cursor: _Optional[str] = ...) -> None: ...
+
+class GetBudgetRequest(_message.Message):
+    __slots__ = ("actor", "id")
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    actor: Actor
+    id: str
+    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., id: _Optional[str] = ...) -> None: ...
+
+class GetBudgetResponse(_message.Message):
+    __slots__ = ("budget",)
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    budget: BudgetRecord
+    def __init__(self, budget: _Optional[_Union[BudgetRecord, _Mapping]] = ...) -> None: ...
+
+class CreateBudgetRequest(_message.Message):
+    __slots__ = ("actor", "project_id", "name", "scope", "scope_key", "each", "cap_nano", "max_calls", "max_duration_s", "action", "downgrade_to", "downgrade_at_ppm", "loop_calls", "period", "time_zone", "period_start", "alert_percents", "disabled")
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_KEY_FIELD_NUMBER: _ClassVar[int]
+    EACH_FIELD_NUMBER: _ClassVar[int]
+    CAP_NANO_FIELD_NUMBER: _ClassVar[int]
+    MAX_CALLS_FIELD_NUMBER: _ClassVar[int]
+    MAX_DURATION_S_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    DOWNGRADE_TO_FIELD_NUMBER: _ClassVar[int]
+    DOWNGRADE_AT_PPM_FIELD_NUMBER: _ClassVar[int]
+    LOOP_CALLS_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_FIELD_NUMBER: _ClassVar[int]
+    TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_START_FIELD_NUMBER: _ClassVar[int]
+    ALERT_PERCENTS_FIELD_NUMBER: _ClassVar[int]
+    DISABLED_FIELD_NUMBER: _ClassVar[int]
+    actor: Actor
+    project_id: str
+    name: str
+    scope: str
+    scope_key: str
+    each: bool
+    cap_nano: int
+    max_calls: int
+    max_duration_s: int
+    action: str
+    downgrade_to: str
+    downgrade_at_ppm: int
+    loop_calls: int
+    period: str
+    time_zone: str
+    period_start: int
+    alert_percents: PercentList
+    disabled: bool
+    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., project_id: _Optional[str] = ..., name: _Optional[str] = ..., scope: _Optional[str] = ..., scope_key: _Optional[str] = ..., each: _Optional[bool] = ..., cap_nano: _Optional[int] = ..., max_calls: _Optional[int] = ..., max_duration_s: _Optional[int] = ..., action: _Optional[str] = ..., downgrade_to: _Optional[str] = ..., downgrade_at_ppm: _Optional[int] = ..., loop_calls: _Optional[int] = ..., period: _Optional[str] = ..., time_zone: _Optional[str] = ..., period_start: _Optional[int] = ..., alert_percents: _Optional[_Union[PercentList, _Mapping]] = ..., disabled: _Optional[bool] = ...) -> None: ...
+
+class PercentList(_message.Message):
+    __slots__ = ("values",)
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    values: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, values: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class CreateBudgetResponse(_message.Message):
+    __slots__ = ("budget",)
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    budget: BudgetRecord
+    def __init__(self, budget: _Optional[_Union[BudgetRecord, _Mapping]] = ...) -> None: ...
+
+class UpdateBudgetRequest(_message.Message):
+    __slots__ = ("actor", "id", "name", "cap_nano", "max_calls", "max_duration_s", "clear", "action", "downgrade_to", "downgrade_at_ppm", "loop_calls", "alert_percents", "disabled")
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CAP_NANO_FIELD_NUMBER: _ClassVar[int]
+    MAX_CALLS_FIELD_NUMBER: _ClassVar[int]
+    MAX_DURATION_S_FIELD_NUMBER: _ClassVar[int]
+    CLEAR_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    DOWNGRADE_TO_FIELD_NUMBER: _ClassVar[int]
+    DOWNGRADE_AT_PPM_FIELD_NUMBER: _ClassVar[int]
+    LOOP_CALLS_FIELD_NUMBER: _ClassVar[int]
+    ALERT_PERCENTS_FIELD_NUMBER: _ClassVar[int]
+    DISABLED_FIELD_NUMBER: _ClassVar[int]
+    actor: Actor
+    id: str
+    name: str
+    cap_nano: int
+    max_calls: int
+    max_duration_s: int
+    clear: _containers.RepeatedScalarFieldContainer[str]
+    action: str
+    downgrade_to: str
+    downgrade_at_ppm: int
+    loop_calls: int
+    alert_percents: PercentList
+    disabled: bool
+    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., cap_nano: _Optional[int] = ..., max_calls: _Optional[int] = ..., max_duration_s: _Optional[int] = ..., clear: _Optional[_Iterable[str]] = ..., action: _Optional[str] = ..., downgrade_to: _Optional[str] = ..., downgrade_at_ppm: _Optional[int] = ..., loop_calls: _Optional[int] = ..., alert_percents: _Optional[_Union[PercentList, _Mapping]] = ..., disabled: _Optional[bool] = ...) -> None: ...
+
+class UpdateBudgetResponse(_message.Message):
+    __slots__ = ("budget",)
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    budget: BudgetRecord
+    def __init__(self, budget: _Optional[_Union[BudgetRecord, _Mapping]] = ...) -> None: ...
+
+class DeleteBudgetRequest(_message.Message):
+    __slots__ = ("actor", "id")
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    actor: Actor
+    id: str
+    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., id: _Optional[str] = ...) -> None: ...
+
+class DeleteBudgetResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetBudgetSpendRequest(_message.Message):
+    __slots__ = ("actor", "id", "value", "page")
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    actor: Actor
+    id: str
+    value: str
+    page: Page
+    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., id: _Optional[str] = ..., value: _Optional[str] = ..., page: _Optional[_Union[Page, _Mapping]] = ...) -> None: ...
+
+class GetBudgetSpendResponse(_message.Message):
+    __slots__ = ("budget", "accounts", "next_cursor", "at_us")
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_CURSOR_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    budget: BudgetRecord
+    accounts: _containers.RepeatedCompositeFieldContainer[BudgetAccount]
+    next_cursor: str
+    at_us: int
+    def __init__(self, budget: _Optional[_Union[BudgetRecord, _Mapping]] = ..., accounts: _Optional[_Iterable[_Union[BudgetAccount, _Mapping]]] = ..., next_cursor: _Optional[str] = ..., at_us: _Optional[int] = ...) -> None: ...
+
+class ExplainBudgetRequest(_message.Message):
+    __slots__ = ("actor", "budget_id", "value", "project_id", "key_id", "tags", "end_user", "model", "provider", "experiment_id", "judge_run_id", "needed_nano")
+    class TagsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_ID_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    END_USER_FIELD_NUMBER: _ClassVar[int]
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    JUDGE_RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    NEEDED_NANO_FIELD_NUMBER: _ClassVar[int]
+    actor: Actor
+    budget_id: str
+    value: str
+    project_id: str
+    key_id: str
+    tags: _containers.ScalarMap[str, str]
+    end_user: str
+    model: str
+    provider: str
+    experiment_id: str
+    judge_run_id: str
+    needed_nano: int
+    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., budget_id: _Optional[str] = ..., value: _Optional[str] = ..., project_id: _Optional[str] = ..., key_id: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., end_user: _Optional[str] = ..., model: _Optional[str] = ..., provider: _Optional[str] = ..., experiment_id: _Optional[str] = ..., judge_run_id: _Optional[str] = ..., needed_nano: _Optional[int] = ...) -> None: ...
+
+class ExplainBudgetResponse(_message.Message):
+    __slots__ = ("standings", "would_pass", "at_us")
+    STANDINGS_FIELD_NUMBER: _ClassVar[int]
+    WOULD_PASS_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    standings: _containers.RepeatedCompositeFieldContainer[BudgetStanding]
+    would_pass: bool
+    at_us: int
+    def __init__(self, standings: _Optional[_Iterable[_Union[BudgetStanding, _Mapping]]] = ..., would_pass: _Optional[bool] = ..., at_us: _Optional[int] = ...) -> None: ...
+
+class ReconcileBudgetRequest(_message.Message):
+    __slots__ = ("actor", "id", "start_us", "end_us", "page")
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    START_US_FIELD_NUMBER: _ClassVar[int]
+    END_US_FIELD_NUMBER: _ClassVar[int]
+    PAGE_FIELD_NUMBER: _ClassVar[int]
+    actor: Actor
+    id: str
+    start_us: int
+    end_us: int
+    page: Page
+    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., id: _Optional[str] = ..., start_us: _Optional[int] = ..., end_us: _Optional[int] = ..., page: _Optional[_Union[Page, _Mapping]] = ...) -> None: ...
+
+class ReconcileBudgetResponse(_message.Message):
+    __slots__ = ("accounts", "next_cursor", "at_us")
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_CURSOR_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    accounts: _containers.RepeatedCompositeFieldContainer[BudgetAccount]
+    next_cursor: str
+    at_us: int
+    def __init__(self, accounts: _Optional[_Iterable[_Union[BudgetAccount, _Mapping]]] = ..., next_cursor: _Optional[str] = ..., at_us: _Optional[int] = ...) -> None: ...
 
 class ListAuditRequest(_message.Message):
     __slots__ = ("actor", "page", "entity", "entity_id", "actor_id", "action", "start_us", "end_us")

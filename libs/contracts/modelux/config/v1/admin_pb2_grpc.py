@@ -210,6 +210,46 @@ class AdminServiceStub:
                 request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.DeletePriceRequest.SerializeToString,
                 response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.DeletePriceResponse.FromString,
                 _registered_method=True)
+        self.ListBudgets = channel.unary_unary(
+                '/modelux.config.v1.AdminService/ListBudgets',
+                request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.ListBudgetsRequest.SerializeToString,
+                response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.ListBudgetsResponse.FromString,
+                _registered_method=True)
+        self.GetBudget = channel.unary_unary(
+                '/modelux.config.v1.AdminService/GetBudget',
+                request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.GetBudgetRequest.SerializeToString,
+                response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.GetBudgetResponse.FromString,
+                _registered_method=True)
+        self.CreateBudget = channel.unary_unary(
+                '/modelux.config.v1.AdminService/CreateBudget',
+                request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.CreateBudgetRequest.SerializeToString,
+                response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.CreateBudgetResponse.FromString,
+                _registered_method=True)
+        self.UpdateBudget = channel.unary_unary(
+                '/modelux.config.v1.AdminService/UpdateBudget',
+                request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.UpdateBudgetRequest.SerializeToString,
+                response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.UpdateBudgetResponse.FromString,
+                _registered_method=True)
+        self.DeleteBudget = channel.unary_unary(
+                '/modelux.config.v1.AdminService/DeleteBudget',
+                request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.DeleteBudgetRequest.SerializeToString,
+                response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.DeleteBudgetResponse.FromString,
+                _registered_method=True)
+        self.GetBudgetSpend = channel.unary_unary(
+                '/modelux.config.v1.AdminService/GetBudgetSpend',
+                request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.GetBudgetSpendRequest.SerializeToString,
+                response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.GetBudgetSpendResponse.FromString,
+                _registered_method=True)
+        self.ExplainBudget = channel.unary_unary(
+                '/modelux.config.v1.AdminService/ExplainBudget',
+                request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.ExplainBudgetRequest.SerializeToString,
+                response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.ExplainBudgetResponse.FromString,
+                _registered_method=True)
+        self.ReconcileBudget = channel.unary_unary(
+                '/modelux.config.v1.AdminService/ReconcileBudget',
+                request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.ReconcileBudgetRequest.SerializeToString,
+                response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.ReconcileBudgetResponse.FromString,
+                _registered_method=True)
         self.ListAudit = channel.unary_unary(
                 '/modelux.config.v1.AdminService/ListAudit',
                 request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.ListAuditRequest.SerializeToString,
@@ -436,6 +476,54 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListBudgets(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBudget(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateBudget(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateBudget(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteBudget(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBudgetSpend(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainBudget(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReconcileBudget(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAudit(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -625,6 +713,46 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.DeletePrice,
                     request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.DeletePriceRequest.FromString,
                     response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.DeletePriceResponse.SerializeToString,
+            ),
+            'ListBudgets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBudgets,
+                    request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.ListBudgetsRequest.FromString,
+                    response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.ListBudgetsResponse.SerializeToString,
+            ),
+            'GetBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBudget,
+                    request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.GetBudgetRequest.FromString,
+                    response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.GetBudgetResponse.SerializeToString,
+            ),
+            'CreateBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateBudget,
+                    request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.CreateBudgetRequest.FromString,
+                    response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.CreateBudgetResponse.SerializeToString,
+            ),
+            'UpdateBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateBudget,
+                    request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.UpdateBudgetRequest.FromString,
+                    response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.UpdateBudgetResponse.SerializeToString,
+            ),
+            'DeleteBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteBudget,
+                    request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.DeleteBudgetRequest.FromString,
+                    response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.DeleteBudgetResponse.SerializeToString,
+            ),
+            'GetBudgetSpend': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBudgetSpend,
+                    request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.GetBudgetSpendRequest.FromString,
+                    response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.GetBudgetSpendResponse.SerializeToString,
+            ),
+            'ExplainBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainBudget,
+                    request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.ExplainBudgetRequest.FromString,
+                    response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.ExplainBudgetResponse.SerializeToString,
+            ),
+            'ReconcileBudget': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReconcileBudget,
+                    request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.ReconcileBudgetRequest.FromString,
+                    response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.ReconcileBudgetResponse.SerializeToString,
             ),
             'ListAudit': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAudit,
@@ -1583,6 +1711,222 @@ class AdminService:
             '/modelux.config.v1.AdminService/DeletePrice',
             modelux_dot_config_dot_v1_dot_admin__pb2.DeletePriceRequest.SerializeToString,
             modelux_dot_config_dot_v1_dot_admin__pb2.DeletePriceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBudgets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.config.v1.AdminService/ListBudgets',
+            modelux_dot_config_dot_v1_dot_admin__pb2.ListBudgetsRequest.SerializeToString,
+            modelux_dot_config_dot_v1_dot_admin__pb2.ListBudgetsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.config.v1.AdminService/GetBudget',
+            modelux_dot_config_dot_v1_dot_admin__pb2.GetBudgetRequest.SerializeToString,
+            modelux_dot_config_dot_v1_dot_admin__pb2.GetBudgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.config.v1.AdminService/CreateBudget',
+            modelux_dot_config_dot_v1_dot_admin__pb2.CreateBudgetRequest.SerializeToString,
+            modelux_dot_config_dot_v1_dot_admin__pb2.CreateBudgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.config.v1.AdminService/UpdateBudget',
+            modelux_dot_config_dot_v1_dot_admin__pb2.UpdateBudgetRequest.SerializeToString,
+            modelux_dot_config_dot_v1_dot_admin__pb2.UpdateBudgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.config.v1.AdminService/DeleteBudget',
+            modelux_dot_config_dot_v1_dot_admin__pb2.DeleteBudgetRequest.SerializeToString,
+            modelux_dot_config_dot_v1_dot_admin__pb2.DeleteBudgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBudgetSpend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.config.v1.AdminService/GetBudgetSpend',
+            modelux_dot_config_dot_v1_dot_admin__pb2.GetBudgetSpendRequest.SerializeToString,
+            modelux_dot_config_dot_v1_dot_admin__pb2.GetBudgetSpendResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.config.v1.AdminService/ExplainBudget',
+            modelux_dot_config_dot_v1_dot_admin__pb2.ExplainBudgetRequest.SerializeToString,
+            modelux_dot_config_dot_v1_dot_admin__pb2.ExplainBudgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReconcileBudget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.config.v1.AdminService/ReconcileBudget',
+            modelux_dot_config_dot_v1_dot_admin__pb2.ReconcileBudgetRequest.SerializeToString,
+            modelux_dot_config_dot_v1_dot_admin__pb2.ReconcileBudgetResponse.FromString,
             options,
             channel_credentials,
             insecure,
