@@ -6,6 +6,7 @@ from typing import cast
 
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_config import checks, policies, references
+from modelux_config.notices import notices
 from modelux_config.pages import page
 from modelux_config.problems import conflict, not_found, stale
 from modelux_config.projects import find as find_project
@@ -58,7 +59,8 @@ async def create_routing_config(scope: Scope, request: pb.CreateRoutingConfigReq
     record = await create(
         scope, request.project_id, request.slug, request.policy_json, description=request.description, note=request.note
     )
-    return pb.CreateRoutingConfigResponse(routing_config=record)
+    warnings = await notices(scope, record.project_id, record.policy_json)
+    return pb.CreateRoutingConfigResponse(routing_config=record, warnings=warnings)
 
 
 async def create(
@@ -115,9 +117,11 @@ async def add_version(scope: Scope, config_id: str, version: int, parsed: polici
 async def update_routing_config(scope: Scope, request: pb.UpdateRoutingConfigRequest) -> pb.UpdateRoutingConfigResponse:
     before = await find_unchanged(scope, request.id, request.if_revision)
     if not request.HasField("description") or request.description == before.description:
-        return pb.UpdateRoutingConfigResponse(routing_config=before)
-    description = checks.text(request.description, "description")
-    return pb.UpdateRoutingConfigResponse(routing_config=await store(scope, before, "updated", description=description))
+        after = before
+    else:
+        after = await store(scope, before, "updated", description=checks.text(request.description, "description"))
+    warnings = await notices(scope, after.project_id, after.policy_json)
+    return pb.UpdateRoutingConfigResponse(routing_config=after, warnings=warnings)
 
 
 async def store(

@@ -20,6 +20,7 @@ from modelux_config.statements import sql
 from modelux_contracts import codec
 from modelux_contracts.ids import new_id
 from modelux_contracts.topics import CONFIG_CHANGED
+from modelux_providers.catalog import Catalog
 from modelux_providers.vendors import Vendor
 from modelux_store import outbox
 from modelux_store.database import Transaction
@@ -34,6 +35,7 @@ class Ports:
     cursors: Cursors
     vendors: Mapping[str, Vendor]
     private_hosts: Collection[str] = ()
+    catalog: Catalog = field(default_factory=Catalog.load, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

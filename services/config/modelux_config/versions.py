@@ -8,6 +8,7 @@ from typing import cast
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_config import checks, policies
 from modelux_config.diff import diff, summary
+from modelux_config.notices import notices
 from modelux_config.pages import page
 from modelux_config.problems import FieldError, conflict, invalid, not_found
 from modelux_config.records import Row, canonical, fill
@@ -35,7 +36,9 @@ async def create_routing_config_version(
         latest_version=version,
         active_version=version if request.activate else None,
     )
-    return pb.CreateRoutingConfigVersionResponse(routing_config=after, version=await _version(scope, after, version))
+    made = await _version(scope, after, version)
+    warnings = await notices(scope, after.project_id, made.policy_json)
+    return pb.CreateRoutingConfigVersionResponse(routing_config=after, version=made, warnings=warnings)
 
 
 async def list_routing_config_versions(
@@ -83,7 +86,8 @@ async def activate_routing_config(
     """Points the slug at a version. The version that is active already is left alone."""
     before = await find_unchanged(scope, request.id, request.if_revision)
     after = await _point(scope, before, request.version, "activated")
-    return pb.ActivateRoutingConfigResponse(routing_config=after)
+    warnings = await notices(scope, after.project_id, after.policy_json)
+    return pb.ActivateRoutingConfigResponse(routing_config=after, warnings=warnings)
 
 
 async def rollback_routing_config(
@@ -93,16 +97,19 @@ async def rollback_routing_config(
     none).
     """
     before = await find_unchanged(scope, request.id, request.if_revision)
-    if request.version:
-        after = await _point(scope, before, request.version, "rolled_back")
-        return pb.RollbackRoutingConfigResponse(routing_config=after)
+    after = await (_point(scope, before, request.version, "rolled_back") if request.version else _back(scope, before))
+    warnings = await notices(scope, after.project_id, after.policy_json)
+    return pb.RollbackRoutingConfigResponse(routing_config=after, warnings=warnings)
+
+
+async def _back(scope: Scope, before: pb.RoutingConfigRecord) -> pb.RoutingConfigRecord:
     row = await scope.row("versions", "activation_before", id=before.id)
     if row is None:
         hint = "Name a version, or activate one."
         raise conflict("nothing_to_roll_back", f"@{before.slug} has had no other active version.", hint)
     after = await _point(scope, before, cast(int, row["version"]), "rolled_back", push=False)
     await scope.run("versions", "pop_activation", id=before.id)
-    return pb.RollbackRoutingConfigResponse(routing_config=after)
+    return after
 
 
 async def _point(

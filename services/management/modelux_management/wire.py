@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
@@ -13,7 +15,22 @@ from pydantic.alias_generators import to_camel
 T = TypeVar("T")
 
 NANO = 10**9
+MAX_NANO = 10**15
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
+
+
+class JsonFloat(float):
+    """A number as it stood in the body: money is read from its digits, not from what a double makes of them."""
+
+    __slots__ = ("literal",)
+    literal: str
+
+    @classmethod
+    def parse(cls, literal: str) -> JsonFloat:
+        number = cls(literal)
+        number.literal = literal
+        return number
 
 
 class Body(BaseModel):
@@ -41,6 +58,21 @@ class Data(BaseModel, Generic[T]):
     """One thing."""
 
     data: T
+
+
+class PolicyWarning(BaseModel):
+    """Something that was saved and is probably not meant."""
+
+    field: str = Field(description="The path in the request, e.g. policy.attempts[1].model.")
+    message: str
+    hint: str
+    code: str = Field(description="Stable, for programs.")
+
+
+class Warned(Data[T], Generic[T]):
+    """One thing, and what of it is probably not meant."""
+
+    warnings: list[PolicyWarning]
 
 
 class Listing(BaseModel, Generic[T]):
@@ -104,13 +136,13 @@ def _nano(value: object) -> object:
     """Dollars as a JSON number or text, with at most nine decimals, to nano-USD."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("give dollars as a number or as text, such as 2.5 or '0.075'")
-    try:
-        nano = Decimal(str(value)) * NANO
-    except InvalidOperation as error:
-        raise ValueError("is not a number of dollars, such as 2.5 or '0.075'") from error
-    if not nano.is_finite() or nano < 0 or nano > 10**15:
+    text = value.literal if isinstance(value, JsonFloat) else str(value)
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError("is not a number of dollars, such as 2.5 or '0.075'")
+    nano = Fraction(text) * NANO
+    if nano < 0 or nano > MAX_NANO:
         raise ValueError("is not between 0 and 1,000,000 dollars")
-    if nano != nano.to_integral_value():
+    if nano.denominator != 1:
         raise ValueError("has more than nine decimals")
     return int(nano)
 

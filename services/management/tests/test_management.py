@@ -164,6 +164,24 @@ async def test_a_moved_credential_needs_its_key_again(acme: Client) -> None:
     assert problem["code"] == "blocked_address"
 
 
+async def test_a_mistyped_model_is_answered_with_a_warning(acme: Client) -> None:
+    await acme.post("/credentials", {"name": "c", "provider": "openai", "secret": "sk-0123456789"})
+    body = {"projectId": acme.project_id, "slug": "s", "policy": {"strategy": "single", "model": "gpt-4o-mnii"}}
+    answer = await acme.send("POST", "/routing-configs", json=body)
+    assert answer.status_code == 201
+    assert answer.json()["warnings"] == [
+        {
+            "field": "policy.model",
+            "message": "no credential offers 'gpt-4o-mnii' now",
+            "hint": "Did you mean 'gpt-4o-mini'?",
+            "code": "unknown_model",
+        }
+    ]
+    path = f"/routing-configs/{answer.json()['data']['id']}"
+    for route, good in (("versions", {"policy": "gpt-4o-mini"}), ("activate", {"version": 2})):
+        assert (await acme.send("POST", f"{path}/{route}", json=good)).json()["warnings"] == []
+
+
 async def test_routing_configs_from_creation_to_rollback(acme: Client) -> None:
     made = await acme.config("production", FALLBACK)
     path = f"/routing-configs/{made['id']}"

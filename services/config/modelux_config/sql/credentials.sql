@@ -4,6 +4,10 @@ SELECT * FROM config.credentials WHERE organization_id = %(organization_id)s AND
 -- get: one credential
 SELECT * FROM config.credentials WHERE organization_id = %(organization_id)s AND id = %(id)s
 
+-- usable: those that a project may call through
+SELECT id, provider, models FROM config.credentials
+WHERE organization_id = %(organization_id)s AND (cardinality(project_ids) = 0 OR %(project_id)s = ANY (project_ids)) ORDER BY id
+
 -- by_name: whatever the case
 SELECT * FROM config.credentials WHERE organization_id = %(organization_id)s AND lower(name) = lower(%(name)s)
 

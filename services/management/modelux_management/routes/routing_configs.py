@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
 
@@ -13,7 +14,18 @@ from pydantic import BaseModel, Field, JsonValue
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_contracts.errors import Problem, ProblemError
 from modelux_management.authorized import Authorized, Routes
-from modelux_management.wire import Body, Data, Deleted, Listing, PageQuery, from_json, listing, moment
+from modelux_management.wire import (
+    Body,
+    Data,
+    Deleted,
+    Listing,
+    PageQuery,
+    PolicyWarning,
+    Warned,
+    from_json,
+    listing,
+    moment,
+)
 
 routes = Routes("routing configs")
 
@@ -82,7 +94,7 @@ async def list_routing_configs(
 @routes.endpoint("POST", "/routing-configs", "Create a routing config", role="editor", status=201)
 async def create_routing_config(
     caller: Authorized, body: CreateRoutingConfig, response: Response
-) -> Data[RoutingConfig]:
+) -> Warned[RoutingConfig]:
     request = pb.CreateRoutingConfigRequest(
         project_id=body.project_id,
         slug=body.slug,
@@ -91,7 +103,7 @@ async def create_routing_config(
         note=body.note,
     )
     found = await caller.call(request, pb.CreateRoutingConfigResponse)
-    return tagged(response, found.routing_config)
+    return warned(response, found)
 
 
 @routes.endpoint("GET", "/routing-configs/{config_id}", "Show one routing config", role="viewer")
@@ -103,12 +115,12 @@ async def get_routing_config(caller: Authorized, config_id: str, response: Respo
 @routes.endpoint("PATCH", "/routing-configs/{config_id}", "Change a routing config's description", role="editor")
 async def update_routing_config(
     caller: Authorized, config_id: str, body: UpdateRoutingConfig, response: Response, if_match: IfMatch = None
-) -> Data[RoutingConfig]:
+) -> Warned[RoutingConfig]:
     request = pb.UpdateRoutingConfigRequest(
         id=config_id, description=body.description, if_revision=revision_of(if_match)
     )
     found = await caller.call(request, pb.UpdateRoutingConfigResponse)
-    return tagged(response, found.routing_config)
+    return warned(response, found)
 
 
 @routes.endpoint("POST", "/routing-configs/{config_id}/archive", "Take a routing config out of service", role="editor")
@@ -159,6 +171,21 @@ def tagged(response: Response, record: pb.RoutingConfigRecord) -> Data[RoutingCo
     """The config in an answer that carries its ETag."""
     response.headers["etag"] = f'"{record.revision}"'
     return Data(data=routing_config(record))
+
+
+def warned(
+    response: Response,
+    found: pb.CreateRoutingConfigResponse
+    | pb.UpdateRoutingConfigResponse
+    | pb.ActivateRoutingConfigResponse
+    | pb.RollbackRoutingConfigResponse,
+) -> Warned[RoutingConfig]:
+    """The same with what of its policy is probably not meant."""
+    return Warned(data=tagged(response, found.routing_config).data, warnings=warnings(found.warnings))
+
+
+def warnings(found: Iterable[pb.PolicyWarning]) -> list[PolicyWarning]:
+    return [PolicyWarning(field=w.field, message=w.message, hint=w.hint, code=w.code) for w in found]
 
 
 def revision_of(if_match: str | None) -> int:

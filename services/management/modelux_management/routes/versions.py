@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field, JsonValue
 
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_management.authorized import Authorized, Routes
-from modelux_management.routes.routing_configs import IfMatch, RoutingConfig, revision_of, tagged
-from modelux_management.wire import Body, Data, Listing, PageQuery, Query, from_json, listing, moment
+from modelux_management.routes.routing_configs import IfMatch, RoutingConfig, revision_of, tagged, warned, warnings
+from modelux_management.wire import Body, Data, Listing, PageQuery, Query, Warned, from_json, listing, moment
 
 routes = Routes("routing configs")
 
@@ -96,7 +96,7 @@ async def list_routing_config_versions(
 )
 async def create_routing_config_version(
     caller: Authorized, config_id: str, body: CreateVersion, response: Response, if_match: IfMatch = None
-) -> Data[Version]:
+) -> Warned[Version]:
     request = pb.CreateRoutingConfigVersionRequest(
         id=config_id,
         policy_json=json.dumps(body.policy).encode(),
@@ -106,7 +106,7 @@ async def create_routing_config_version(
     )
     found = await caller.call(request, pb.CreateRoutingConfigVersionResponse)
     tagged(response, found.routing_config)
-    return Data(data=_version(found.version))
+    return Warned(data=_version(found.version), warnings=warnings(found.warnings))
 
 
 @routes.endpoint("GET", "/routing-configs/{config_id}/versions/{version}", "Show one version", role="viewer")
@@ -142,10 +142,10 @@ async def diff_routing_config(
 @routes.endpoint("POST", "/routing-configs/{config_id}/activate", "Point the slug at a version", role="editor")
 async def activate_routing_config(
     caller: Authorized, config_id: str, body: Activate, response: Response, if_match: IfMatch = None
-) -> Data[RoutingConfig]:
+) -> Warned[RoutingConfig]:
     request = pb.ActivateRoutingConfigRequest(id=config_id, version=body.version, if_revision=revision_of(if_match))
     found = await caller.call(request, pb.ActivateRoutingConfigResponse)
-    return tagged(response, found.routing_config)
+    return warned(response, found)
 
 
 @routes.endpoint(
@@ -153,11 +153,11 @@ async def activate_routing_config(
 )
 async def rollback_routing_config(
     caller: Authorized, config_id: str, response: Response, body: Rollback | None = None, if_match: IfMatch = None
-) -> Data[RoutingConfig]:
+) -> Warned[RoutingConfig]:
     version = (body.version if body else None) or 0
     request = pb.RollbackRoutingConfigRequest(id=config_id, version=version, if_revision=revision_of(if_match))
     found = await caller.call(request, pb.RollbackRoutingConfigResponse)
-    return tagged(response, found.routing_config)
+    return warned(response, found)
 
 
 def _version(record: pb.VersionRecord) -> Version:

@@ -26,6 +26,18 @@ class FieldProblem(_message.Message):
     hint: str
     def __init__(self, field: _Optional[str] = ..., message: _Optional[str] = ..., hint: _Optional[str] = ...) -> None: ...
 
+class PolicyWarning(_message.Message):
+    __slots__ = ("field", "message", "hint", "code")
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    HINT_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    field: str
+    message: str
+    hint: str
+    code: str
+    def __init__(self, field: _Optional[str] = ..., message: _Optional[str] = ..., hint: _Optional[str] = ..., code: _Optional[str] = ...) -> None: ...
+
 class ProblemDetail(_message.Message):
     __slots__ = ("status", "code", "title", "detail", "hint", "errors")
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -841,10 +853,12 @@ class CreateRoutingConfigRequest(_message.Message):
     def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., project_id: _Optional[str] = ..., slug: _Optional[str] = ..., description: _Optional[str] = ..., policy_json: _Optional[bytes] = ..., note: _Optional[str] = ...) -> None: ...
 
 class CreateRoutingConfigResponse(_message.Message):
-    __slots__ = ("routing_config",)
+    __slots__ = ("routing_config", "warnings")
     ROUTING_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     routing_config: RoutingConfigRecord
-    def __init__(self, routing_config: _Optional[_Union[RoutingConfigRecord, _Mapping]] = ...) -> None: ...
+    warnings: _containers.RepeatedCompositeFieldContainer[PolicyWarning]
+    def __init__(self, routing_config: _Optional[_Union[RoutingConfigRecord, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[PolicyWarning, _Mapping]]] = ...) -> None: ...
 
 class UpdateRoutingConfigRequest(_message.Message):
     __slots__ = ("actor", "id", "description", "if_revision")
@@ -859,10 +873,12 @@ class UpdateRoutingConfigRequest(_message.Message):
     def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., id: _Optional[str] = ..., description: _Optional[str] = ..., if_revision: _Optional[int] = ...) -> None: ...
 
 class UpdateRoutingConfigResponse(_message.Message):
-    __slots__ = ("routing_config",)
+    __slots__ = ("routing_config", "warnings")
     ROUTING_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     routing_config: RoutingConfigRecord
-    def __init__(self, routing_config: _Optional[_Union[RoutingConfigRecord, _Mapping]] = ...) -> None: ...
+    warnings: _containers.RepeatedCompositeFieldContainer[PolicyWarning]
+    def __init__(self, routing_config: _Optional[_Union[RoutingConfigRecord, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[PolicyWarning, _Mapping]]] = ...) -> None: ...
 
 class CreateRoutingConfigVersionRequest(_message.Message):
     __slots__ = ("actor", "id", "policy_json", "note", "activate", "if_revision")
@@ -881,12 +897,14 @@ class CreateRoutingConfigVersionRequest(_message.Message):
     def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., id: _Optional[str] = ..., policy_json: _Optional[bytes] = ..., note: _Optional[str] = ..., activate: _Optional[bool] = ..., if_revision: _Optional[int] = ...) -> None: ...
 
 class CreateRoutingConfigVersionResponse(_message.Message):
-    __slots__ = ("routing_config", "version")
+    __slots__ = ("routing_config", "version", "warnings")
     ROUTING_CONFIG_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     routing_config: RoutingConfigRecord
     version: VersionRecord
-    def __init__(self, routing_config: _Optional[_Union[RoutingConfigRecord, _Mapping]] = ..., version: _Optional[_Union[VersionRecord, _Mapping]] = ...) -> None: ...
+    warnings: _containers.RepeatedCompositeFieldContainer[PolicyWarning]
+    def __init__(self, routing_config: _Optional[_Union[RoutingConfigRecord, _Mapping]] = ..., version: _Optional[_Union[VersionRecord, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[PolicyWarning, _Mapping]]] = ...) -> None: ...
 
 class ListRoutingConfigVersionsRequest(_message.Message):
     __slots__ = ("actor", "id", "page")
@@ -959,10 +977,12 @@ class ActivateRoutingConfigRequest(_message.Message):
     def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., id: _Optional[str] = ..., version: _Optional[int] = ..., if_revision: _Optional[int] = ...) -> None: ...
 
 class ActivateRoutingConfigResponse(_message.Message):
-    __slots__ = ("routing_config",)
+    __slots__ = ("routing_config", "warnings")
     ROUTING_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     routing_config: RoutingConfigRecord
-    def __init__(self, routing_config: _Optional[_Union[RoutingConfigRecord, _Mapping]] = ...) -> None: ...
+    warnings: _containers.RepeatedCompositeFieldContainer[PolicyWarning]
+    def __init__(self, routing_config: _Optional[_Union[RoutingConfigRecord, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[PolicyWarning, _Mapping]]] = ...) -> None: ...
 
 class RollbackRoutingConfigRequest(_message.Message):
     __slots__ = ("actor", "id", "version", "if_revision")
@@ -977,10 +997,12 @@ class RollbackRoutingConfigRequest(_message.Message):
     def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., id: _Optional[str] = ..., version: _Optional[int] = ..., if_revision: _Optional[int] = ...) -> None: ...
 
 class RollbackRoutingConfigResponse(_message.Message):
-    __slots__ = ("routing_config",)
+    __slots__ = ("routing_config", "warnings")
     ROUTING_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     routing_config: RoutingConfigRecord
-    def __init__(self, routing_config: _Optional[_Union[RoutingConfigRecord, _Mapping]] = ...) -> None: ...
+    warnings: _containers.RepeatedCompositeFieldContainer[PolicyWarning]
+    def __init__(self, routing_config: _Optional[_Union[RoutingConfigRecord, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[PolicyWarning, _Mapping]]] = ...) -> None: ...
 
 class ArchiveRoutingConfigRequest(_message.Message):
     __slots__ = ("actor", "id", "archived", "if_revision")
