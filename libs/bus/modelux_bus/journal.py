@@ -7,7 +7,7 @@ import fcntl
 import os
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +107,14 @@ class Journal:
 
     def append(self, kind: int, payload: bytes) -> None:
         """Keeps one record (`kind` in 0..255). Raises `JournalFull`, after which the journal is as it was before."""
-        record = segment.record(self._salt, kind, payload)
+        self._write(segment.record(self._salt, kind, payload))
+
+    def append_all(self, kind: int, payloads: Sequence[bytes]) -> None:
+        """Keeps several in one write: all of them, or with `JournalFull` none."""
+        salt = self._salt
+        self._write(b"".join([segment.record(salt, kind, payload) for payload in payloads]))
+
+    def _write(self, record: bytes) -> None:
         size = len(record)
         if self._end + size > self._room or self._broken:
             self._make_room(size)

@@ -112,6 +112,16 @@ def test_a_full_journal_refuses_and_takes_again_when_acknowledged(tmp_path: Path
     journal.close()
 
 
+def test_records_written_together_are_kept_all_or_none(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, 100_000)
+    journal.append_all(1, [b"a" * 1000, b"", b"b" * 5000])
+    with pytest.raises(JournalFull):
+        journal.append_all(1, [b"c", bytes(99_000)])
+    journal.append(1, b"d")
+    assert payloads(list(journal.recover())) == [b"a" * 1000, b"", b"b" * 5000, b"d"]
+    journal.close()
+
+
 def test_one_record_that_filled_the_quota_is_freed_once_read(tmp_path: Path) -> None:
     journal = Journal(tmp_path, 100_000)
     journal.append(1, bytes(99_000))

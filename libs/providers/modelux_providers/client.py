@@ -14,6 +14,7 @@ from modelux_providers.client_connection import Connection
 from modelux_providers.client_errors import CallFailed, ConnectFailed, Cut, InvalidResponse, Timeout, TooLarge
 from modelux_providers.client_response import RESPONSE_LIMIT, Deadlines, Response
 from modelux_providers.egress import BlockedAddress, Guard, ResolutionFailed
+from modelux_providers.outbox import Outbox
 
 __all__ = [
     "RESPONSE_LIMIT",
@@ -109,6 +110,7 @@ class Client:
         self._limits = limits or Limits()
         self._ssl = ssl_context or ssl.create_default_context()
         self._loop = asyncio.get_running_loop()
+        self._outbox = Outbox(self._loop)
         self._pools: dict[Origin, _Pool] = {}
 
     async def send(
@@ -190,7 +192,7 @@ class Client:
         if origin.scheme != "https" and not (private or self._guard.allow_private):
             raise BlockedAddress("providers are reached over https")
         addresses = await self._guard.resolve_checked(origin.host, origin.port, allow_private=private)
-        make: Callable[[], Connection] = lambda: Connection(self._loop, pool.release, pool.lost)  # noqa: E731
+        make: Callable[[], Connection] = lambda: Connection(self._loop, self._outbox, pool.release, pool.lost)  # noqa: E731
         failure: OSError | None = None
         for address in addresses:
             try:

@@ -9,6 +9,7 @@ import httptools
 
 from modelux_providers.client_errors import CallFailed, Cut, InvalidResponse
 from modelux_providers.client_response import Deadlines, Response
+from modelux_providers.outbox import Outbox
 
 _MAX_INFORMATIONAL = 10
 _MAX_HEAD_BYTES = 64 * 1024
@@ -22,10 +23,13 @@ class Connection(asyncio.Protocol):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        outbox: Outbox,
         release: Callable[[Connection], None],
         lost: Callable[[Connection], None],
     ) -> None:
         self._loop = loop
+        self._outbox = outbox
+        self._unsent: tuple[bytes, ...] = ()
         self._release = release
         self._lost = lost
         self._transport: asyncio.Transport | None = None
@@ -50,12 +54,17 @@ class Connection(asyncio.Protocol):
             response.on_error(Cut("the connection was closed"))
             return response
         head = b"%bcontent-length: %d\r\n\r\n" % (head, len(body))
-        if len(body) < _JOIN_BELOW:
-            transport.write(head + body)
-        else:
-            transport.write(head)
-            transport.write(body)
+        self._unsent = (head + body,) if len(body) < _JOIN_BELOW else (head, body)
+        self._outbox.add(self)
         return response
+
+    def flush(self) -> None:
+        """See `Sender`."""
+        unsent, self._unsent = self._unsent, ()
+        transport = self._transport
+        if transport is not None and not self.closed:
+            for data in unsent:
+                transport.write(data)
 
     # asyncio.Protocol
 

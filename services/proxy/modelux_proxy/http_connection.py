@@ -62,6 +62,7 @@ class Connection(asyncio.Protocol):
         self._wake: asyncio.Future[None] | None = None
         self._known = b""
         """What to remember the head being parsed under."""
+        self._unsent: list[bytes] = []
         self._paused_at = 0.0
         self._writable: asyncio.Future[None] | None = None
         self._reading_paused = False
@@ -99,7 +100,8 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._upgrade()
+            # we speak HTTP/1.1 only: an offered upgrade is not taken, CONNECT is not allowed
+            self._refuse(limits.METHOD if self._parser.get_method() == b"CONNECT" else limits.UPGRADE)
         except httptools.HttpParserInvalidMethodError:
             self._refuse(limits.METHOD if data[:1].isalpha() else limits.BAD_REQUEST)
         except httptools.HttpParserCallbackError:
@@ -110,6 +112,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """A caller that stops in the middle of a request is told so. The transport closes itself after this."""
+        self._server.outbox.flush()
         if self._state in ("head", "body") and self._current is None and not self._queue:
             self._refuse(limits.CUT_SHORT)
 
@@ -117,6 +120,7 @@ class Connection(asyncio.Protocol):
         self._server.connections.discard(self)
         self._uncount()
         self._queue.clear()
+        self._unsent.clear()
         self._transport = None
         if self._task is not None:
             self._task.cancel()
@@ -173,8 +177,8 @@ class Connection(asyncio.Protocol):
             return
         self._enter("body")
         waits = self._headers.get(b"expect") and self._current is None and not self._queue
-        if waits and self._transport is not None:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if waits:
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, data: bytes) -> None:
         if self._refusal is not None:
@@ -217,8 +221,18 @@ class Connection(asyncio.Protocol):
     # Sink
 
     def write(self, data: bytes) -> None:
+        """Sent at the end of this turn of the loop, with what other connections send (see `Outbox`)."""
         if self._transport is not None:
-            self._transport.write(data)
+            if not self._unsent:
+                self._server.outbox.add(self)
+            self._unsent.append(data)
+
+    def flush(self) -> None:
+        """See `outbox.Sender`."""
+        unsent = self._unsent
+        if self._transport is not None and unsent:
+            self._transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
+        unsent.clear()
 
     @property
     def blocked(self) -> bool:
@@ -236,7 +250,7 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and (close or self._server.draining):
             self._queue.clear()
             self._state = "refused"
-            self._transport.close()
+            self._close()
 
     # What the server calls.
 
@@ -256,14 +270,19 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def close_if_idle(self) -> None:
-        if self._current is None and self._state == "idle" and self._transport is not None:
-            self._transport.close()
+        if self._current is None and self._state == "idle":
+            self._close()
 
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
 
     # Helpers
+
+    def _close(self) -> None:
+        self._server.outbox.flush()
+        if self._transport is not None:
+            self._transport.close()
 
     def _enter(self, state: State) -> None:
         self._state = state
@@ -336,10 +355,6 @@ class Connection(asyncio.Protocol):
             return limits.UPGRADE  # its body would be left unread
         return None
 
-    def _upgrade(self) -> None:
-        """We speak HTTP/1.1 only: an offered upgrade is not taken, CONNECT is not allowed."""
-        self._refuse(limits.METHOD if self._parser.get_method() == b"CONNECT" else limits.UPGRADE)
-
     def _refuse(self, refusal: Refusal) -> None:
         """Answers and closes, after what was asked before is answered;
         keeps reading for a moment so that the answer is not lost to a reset.
@@ -359,7 +374,8 @@ class Connection(asyncio.Protocol):
         body = refusal.body()
         lines = refusal.headers + b"x-request-id: %b\r\n" % new_id("req_").encode()
         head = b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n%bconnection: close\r\ncontent-length: %d\r\n\r\n"
-        self._transport.write(head % (refusal.status, REASONS[refusal.status], lines, len(body)) + body)
+        self.write(head % (refusal.status, REASONS[refusal.status], lines, len(body)) + body)
+        self._server.outbox.flush()
         if self._transport.can_write_eof():
             self._transport.write_eof()
 

@@ -8,8 +8,10 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
+from typing import Protocol
 
+from modelux_providers.outbox import Outbox
 from modelux_proxy.exchange import Exchange
 from modelux_proxy.heads import HeadMemo
 from modelux_proxy.http_connection import Connection
@@ -17,7 +19,17 @@ from modelux_proxy.limits import HttpLimits
 
 log = logging.getLogger("modelux.proxy")
 
-App = Callable[[Exchange], Awaitable[None]]
+
+class App(Protocol):
+    """What answers requests."""
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Answers one request."""
+        ...
+
+    def commit(self) -> None:
+        """Called before any byte goes out of answers given since the last call: keeps what must not be lost of them."""
+        ...
 
 
 class Server:
@@ -38,6 +50,7 @@ class Server:
         self._app = app
         self._group = group
         self._loop = asyncio.get_running_loop()
+        self.outbox = Outbox(self._loop, app.commit)
         self._listener: asyncio.Server | None = None
         self._idle = asyncio.Event()
 

@@ -66,6 +66,10 @@ class Proxy:
         if serving is not None:
             await serving
 
+    def commit(self) -> None:
+        """See `http_server.App`: no answer goes out before its event is in the journal."""
+        self._lane.emitter.flush()
+
     def _handler(self, exchange: Exchange, request_id: str) -> Handler | None:
         """What serves the path; None where a preflight was answered already. Raises OpenAIError (404, 405)."""
         route = ROUTES.get(exchange.path)

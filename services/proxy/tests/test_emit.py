@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from modelux.events.v1.request_pb2 import RequestCompleted
 from modelux_bus.base import BusUnavailable, Message
+from modelux_bus.journal import Journal
 from modelux_bus.memory import MemoryBus
 from modelux_contracts.topics import REQUEST_COMPLETED, partitions
 from modelux_providers.simulator.scenario import Behaviour
 from modelux_proxy import record
 from modelux_proxy.emit import Emitter
+from modelux_proxy.http_connection import Connection
 from modelux_proxy.inflight import MAX_PAYLOAD_BYTES, InFlight
 
 BODY = json.dumps({"model": "a", "messages": [{"role": "user", "content": "hi"}]}).encode()
@@ -88,6 +90,7 @@ async def test_a_request_that_never_ended_becomes_an_unknown_one(tmp_path: Path)
     dead = Emitter(tmp_path, 2**20)
     slot = dead.start(note())
     dead.finish(dead.start(note("req_" + "1" * 26)), b"proj", "req_" + "1" * 26, b"")
+    dead.flush()
     assert slot >= 0
     dead._journal.close()  # as a kill would, without giving the slot back
     heir = Emitter(tmp_path, 2**20)
@@ -107,6 +110,46 @@ async def test_a_request_that_never_ended_becomes_an_unknown_one(tmp_path: Path)
     third = Emitter(tmp_path, 2**20)
     assert third.counts.recovered == 0, "told once"
     third.close()
+
+
+async def test_of_events_that_do_not_fit_together_those_that_fit_are_kept(tmp_path: Path):
+    emitter = Emitter(tmp_path, 100_000)
+    for size in (60_000, 60_000, 10_000):
+        emitter.finish(emitter.start(note()), b"proj", REQUEST_ID, bytes(size))
+    assert emitter.counts.appended == 0, "written at the end of the turn"
+    await asyncio.sleep(0)
+    assert (emitter.counts.appended, emitter.counts.lost) == (2, 1)
+    assert len(emitter._inflight._free) == 4096, "every slot is given back"
+    emitter.close()
+
+
+async def test_no_answer_goes_out_before_its_event(start, monkeypatch: pytest.MonkeyPatch):
+    """However many are answered in one turn of the loop."""
+    async with start() as rig:
+        journal: Journal = rig.lane.emitter._journal
+        kept, sent = 0, 0
+
+        def append_all(kind: int, payloads: Sequence[bytes]) -> None:
+            nonlocal kept
+            Journal.append_all(journal, kind, payloads)
+            kept += len(payloads)
+
+        def write(connection: Connection, data: bytes) -> None:
+            nonlocal sent
+            sent += 1
+            plain_write(connection, data)
+
+        def flush(connection: Connection) -> None:
+            assert sent <= kept
+            plain_flush(connection)
+
+        plain_write, plain_flush = Connection.write, Connection.flush
+        monkeypatch.setattr(journal, "append_all", append_all)
+        monkeypatch.setattr(Connection, "write", write)
+        monkeypatch.setattr(Connection, "flush", flush)
+        answers = await asyncio.gather(*[rig.request(body=BODY) for _ in range(20)])
+        assert [status for status, _, _ in answers] == [200] * 20
+        assert sent == kept == 20
 
 
 async def test_a_filling_journal_sheds_bodies_then_refuses_and_recovers(start):
