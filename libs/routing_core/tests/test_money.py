@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_core.money import nano_usd, usd_text
+from routing_core.money import dollars, nano_usd
 
 
 @pytest.mark.parametrize(
@@ -69,4 +69,4 @@ def test_what_is_not_an_amount_of_dollars(written: object, told: str) -> None:
 
 @given(st.integers(0, 10**20))
 def test_what_is_written_is_read_again(nano: int) -> None:
-    assert nano_usd(usd_text(nano)) == nano
+    assert nano_usd(dollars(nano).removeprefix("$").replace(",", "")) == nano
