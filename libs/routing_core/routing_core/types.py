@@ -17,6 +17,12 @@ that is not one (HTML, broken JSON); `cut` = the connection ended after the requ
 caller gave it up.
 """
 
+CIRCUIT_OPEN = "circuit_open"
+"""Error code of an attempt that was not sent, as its target's circuit was no longer what the policy saw."""
+BUDGET_EXCEEDED = "budget_exceeded"
+"""Error code of an attempt that was not sent, as its worst case did not fit under a spend cap."""
+UNSENT = frozenset({CIRCUIT_OPEN, BUDGET_EXCEEDED})
+
 
 @record
 class Target:
@@ -32,17 +38,37 @@ class Target:
 
 
 @record
+class UsageExtras:
+    """What few calls have and what is charged at prices of its own. Tokens, each a part of the sum it names."""
+
+    cache_write_1h: int = 0
+    """Of `cache_write`: what was written to be kept for an hour; the rest is kept for minutes."""
+    input_audio: int = 0
+    cache_audio_read: int = 0
+    """Of `cache_read` and of `input_audio`."""
+    input_image: int = 0
+    """Pictures and video frames."""
+    output_audio: int = 0
+    output_image: int = 0
+    web_searches: int = 0
+    """Searches that the provider made and charges one by one; no tokens."""
+
+
+@record
 class Usage:
-    """Tokens of one call. `input` includes cached and cache-writing tokens, `output` includes reasoning tokens
-    (OpenAI's convention).
+    """Tokens of one call. `input` includes cached and cache-writing tokens and those of sound and pictures, `output`
+    includes reasoning tokens (OpenAI's convention).
     """
 
     input: int = 0
     output: int = 0
     cache_read: int = 0
     cache_write: int = 0
+    """However long it is kept."""
     reasoning: int = 0
     estimated: bool = False
+    extras: UsageExtras | None = None
+    """None for most calls, which keeps the price of a plain one quick to tell."""
 
 
 @record
@@ -123,3 +149,8 @@ class Outcome:
     @property
     def ok(self) -> bool:
         return self.kind == "ok"
+
+    @property
+    def unsent(self) -> bool:
+        """Whether whoever makes the calls refused this one: it says nothing of its target."""
+        return self.kind == "connect" and self.error_code in UNSENT
