@@ -219,7 +219,7 @@ class PolicyChange(_message.Message):
     def __init__(self, path: _Optional[str] = ..., kind: _Optional[str] = ..., old_json: _Optional[str] = ..., new_json: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class PriceRecord(_message.Message):
-    __slots__ = ("id", "provider", "model", "input", "output", "cache_read", "cache_write", "effective_from_us", "created_at_us")
+    __slots__ = ("id", "provider", "model", "input", "output", "cache_read", "cache_write", "effective_from_us", "created_at_us", "cache_write_1h", "input_audio", "cache_audio_read", "input_image", "output_audio", "output_image", "web_search", "request")
     ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -229,6 +229,14 @@ class PriceRecord(_message.Message):
     CACHE_WRITE_FIELD_NUMBER: _ClassVar[int]
     EFFECTIVE_FROM_US_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_1H_FIELD_NUMBER: _ClassVar[int]
+    INPUT_AUDIO_FIELD_NUMBER: _ClassVar[int]
+    CACHE_AUDIO_READ_FIELD_NUMBER: _ClassVar[int]
+    INPUT_IMAGE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_AUDIO_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_IMAGE_FIELD_NUMBER: _ClassVar[int]
+    WEB_SEARCH_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
     id: str
     provider: str
     model: str
@@ -238,7 +246,15 @@ class PriceRecord(_message.Message):
     cache_write: int
     effective_from_us: int
     created_at_us: int
-    def __init__(self, id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., input: _Optional[int] = ..., output: _Optional[int] = ..., cache_read: _Optional[int] = ..., cache_write: _Optional[int] = ..., effective_from_us: _Optional[int] = ..., created_at_us: _Optional[int] = ...) -> None: ...
+    cache_write_1h: int
+    input_audio: int
+    cache_audio_read: int
+    input_image: int
+    output_audio: int
+    output_image: int
+    web_search: int
+    request: int
+    def __init__(self, id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., input: _Optional[int] = ..., output: _Optional[int] = ..., cache_read: _Optional[int] = ..., cache_write: _Optional[int] = ..., effective_from_us: _Optional[int] = ..., created_at_us: _Optional[int] = ..., cache_write_1h: _Optional[int] = ..., input_audio: _Optional[int] = ..., cache_audio_read: _Optional[int] = ..., input_image: _Optional[int] = ..., output_audio: _Optional[int] = ..., output_image: _Optional[int] = ..., web_search: _Optional[int] = ..., request: _Optional[int] = ...) -> None: ...
 
 class BudgetRecord(_message.Message):
     __slots__ = ("id", "organization_id", "project_id", "name", "scope", "scope_key", "each", "cap_nano", "max_calls", "max_duration_s", "action", "downgrade_to", "downgrade_at_ppm", "loop_calls", "period", "time_zone", "period_start", "alert_percents", "disabled", "created_at_us", "updated_at_us", "created_by")
@@ -1053,7 +1069,7 @@ class ListPricesResponse(_message.Message):
     def __init__(self, prices: _Optional[_Iterable[_Union[PriceRecord, _Mapping]]] = ..., next_cursor: _Optional[str] = ...) -> None: ...
 
 class CreatePriceRequest(_message.Message):
-    __slots__ = ("actor", "provider", "model", "input", "output", "cache_read", "cache_write", "effective_from_us")
+    __slots__ = ("actor", "provider", "model", "input", "output", "cache_read", "cache_write", "effective_from_us", "cache_write_1h", "input_audio", "cache_audio_read", "input_image", "output_audio", "output_image", "web_search", "request")
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -1062,6 +1078,14 @@ class CreatePriceRequest(_message.Message):
     CACHE_READ_FIELD_NUMBER: _ClassVar[int]
     CACHE_WRITE_FIELD_NUMBER: _ClassVar[int]
     EFFECTIVE_FROM_US_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_1H_FIELD_NUMBER: _ClassVar[int]
+    INPUT_AUDIO_FIELD_NUMBER: _ClassVar[int]
+    CACHE_AUDIO_READ_FIELD_NUMBER: _ClassVar[int]
+    INPUT_IMAGE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_AUDIO_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_IMAGE_FIELD_NUMBER: _ClassVar[int]
+    WEB_SEARCH_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
     actor: Actor
     provider: str
     model: str
@@ -1070,7 +1094,15 @@ class CreatePriceRequest(_message.Message):
     cache_read: int
     cache_write: int
     effective_from_us: int
-    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., input: _Optional[int] = ..., output: _Optional[int] = ..., cache_read: _Optional[int] = ..., cache_write: _Optional[int] = ..., effective_from_us: _Optional[int] = ...) -> None: ...
+    cache_write_1h: int
+    input_audio: int
+    cache_audio_read: int
+    input_image: int
+    output_audio: int
+    output_image: int
+    web_search: int
+    request: int
+    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., input: _Optional[int] = ..., output: _Optional[int] = ..., cache_read: _Optional[int] = ..., cache_write: _Optional[int] = ..., effective_from_us: _Optional[int] = ..., cache_write_1h: _Optional[int] = ..., input_audio: _Optional[int] = ..., cache_audio_read: _Optional[int] = ..., input_image: _Optional[int] = ..., output_audio: _Optional[int] = ..., output_image: _Optional[int] = ..., web_search: _Optional[int] = ..., request: _Optional[int] = ...) -> None: ...
 
 class CreatePriceResponse(_message.Message):
     __slots__ = ("price",)

@@ -87,7 +87,7 @@ class RoutingConfigVersion(_message.Message):
     def __init__(self, version: _Optional[int] = ..., policy_json: _Optional[bytes] = ...) -> None: ...
 
 class PriceOverride(_message.Message):
-    __slots__ = ("id", "organization_id", "provider", "model", "input", "output", "cache_read", "cache_write", "effective_from_us")
+    __slots__ = ("id", "organization_id", "provider", "model", "input", "output", "cache_read", "cache_write", "effective_from_us", "cache_write_1h", "input_audio", "cache_audio_read", "input_image", "output_audio", "output_image", "web_search", "request")
     ID_FIELD_NUMBER: _ClassVar[int]
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
@@ -97,6 +97,14 @@ class PriceOverride(_message.Message):
     CACHE_READ_FIELD_NUMBER: _ClassVar[int]
     CACHE_WRITE_FIELD_NUMBER: _ClassVar[int]
     EFFECTIVE_FROM_US_FIELD_NUMBER: _ClassVar[int]
+    CACHE_WRITE_1H_FIELD_NUMBER: _ClassVar[int]
+    INPUT_AUDIO_FIELD_NUMBER: _ClassVar[int]
+    CACHE_AUDIO_READ_FIELD_NUMBER: _ClassVar[int]
+    INPUT_IMAGE_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_AUDIO_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_IMAGE_FIELD_NUMBER: _ClassVar[int]
+    WEB_SEARCH_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
     id: str
     organization_id: str
     provider: str
@@ -106,7 +114,15 @@ class PriceOverride(_message.Message):
     cache_read: int
     cache_write: int
     effective_from_us: int
-    def __init__(self, id: _Optional[str] = ..., organization_id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., input: _Optional[int] = ..., output: _Optional[int] = ..., cache_read: _Optional[int] = ..., cache_write: _Optional[int] = ..., effective_from_us: _Optional[int] = ...) -> None: ...
+    cache_write_1h: int
+    input_audio: int
+    cache_audio_read: int
+    input_image: int
+    output_audio: int
+    output_image: int
+    web_search: int
+    request: int
+    def __init__(self, id: _Optional[str] = ..., organization_id: _Optional[str] = ..., provider: _Optional[str] = ..., model: _Optional[str] = ..., input: _Optional[int] = ..., output: _Optional[int] = ..., cache_read: _Optional[int] = ..., cache_write: _Optional[int] = ..., effective_from_us: _Optional[int] = ..., cache_write_1h: _Optional[int] = ..., input_audio: _Optional[int] = ..., cache_audio_read: _Optional[int] = ..., input_image: _Optional[int] = ..., output_audio: _Optional[int] = ..., output_image: _Optional[int] = ..., web_search: _Optional[int] = ..., request: _Optional[int] = ...) -> None: ...
 
 class Budget(_message.Message):
     __slots__ = ("id", "organization_id", "project_id", "name", "scope", "scope_key", "each", "cap_nano", "max_calls", "max_duration_s", "action", "downgrade_to", "downgrade_at_ppm", "loop_calls")
