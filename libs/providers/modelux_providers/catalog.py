@@ -33,7 +33,7 @@ class CredentialFacts:
 
 @dataclass(frozen=True, slots=True)
 class PriceOverride:
-    """A price that an operator sets over the seed table, from a moment on. Nano-USD per million tokens."""
+    """A price that an operator sets over the seed table, from a moment on: units and meaning of None as in `Price`."""
 
     id: str
     provider: str
@@ -43,6 +43,33 @@ class PriceOverride:
     cache_read: int | None = None
     cache_write: int | None = None
     effective_from_ms: int = 0
+    cache_write_1h: int | None = None
+    input_audio: int | None = None
+    cache_audio_read: int | None = None
+    input_image: int | None = None
+    output_audio: int | None = None
+    output_image: int | None = None
+    web_search: int = 0
+    request: int = 0
+
+    def price(self) -> Price:
+        """The row that it stands for."""
+        return Price(
+            self.input,
+            self.output,
+            self.cache_read,
+            self.cache_write,
+            (),
+            f"override/{self.id}",
+            self.cache_write_1h,
+            self.input_audio,
+            self.cache_audio_read,
+            self.input_image,
+            self.output_audio,
+            self.output_image,
+            self.web_search,
+            self.request,
+        )
 
 
 class Catalog:
@@ -214,9 +241,7 @@ def _override(overrides: Sequence[PriceOverride], provider: str, model: str, at_
         fits = each.provider == provider and each.model == model and each.effective_from_ms <= at_ms
         if fits and (latest is None or each.effective_from_ms >= latest.effective_from_ms):
             latest = each
-    if latest is None:
-        return None
-    return Price(latest.input, latest.output, latest.cache_read, latest.cache_write, version=f"override/{latest.id}")
+    return None if latest is None else latest.price()
 
 
 def _price_version(table: str, overrides: Sequence[PriceOverride], at_ms: int) -> str:

@@ -5,17 +5,17 @@ every process, the table a few milliseconds. Amounts become integers, nano-USD p
 
     {"version": "genai-prices 0.2.3", "lists": {"openai": [[id, match, context_tokens, [price, ...]], ...]}}
     match: "=equal" "^prefix" "$suffix" "*part" "~regex", or ["|", match, ...], ["&", match, ...], in lower case
-    price: [from_date | null, [from_minute, to_minute] | null, input, output, cache_read | null, cache_write | null,
-            [[above_tokens, [input, output, cache_read | null, cache_write | null]], ...]]
+    price: [from_date | null, [from_minute, to_minute] | null, rates, [[above_tokens, rates], ...]]
+    rates: [input, output, cache_read | null, cache_write | null, ...], in the order of `RATES`, nulls at the end left out
 
 Of several prices the last one in force counts, or else the first. Left out: batch and priority variants, and units
-other than tokens.
+other than tokens, searches and calls. Video is priced as pictures are, where pictures have no price.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import time
 from decimal import ROUND_CEILING, Decimal
 from importlib.metadata import version
@@ -29,8 +29,23 @@ from modelux_providers.vendors import VENDORS
 
 PATH = Path(__file__).with_name("prices.json")
 
+_Price = Decimal | seed.TieredPrices | None
 Json = str | int | None | Sequence["Json"]
-_KEYS = ("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok")
+RATES = {
+    "input": ("input_mtok",),
+    "output": ("output_mtok",),
+    "cache_read": ("cache_read_mtok",),
+    "cache_write": ("cache_write_mtok",),
+    "cache_write_1h": ("cache_write_1h_mtok",),
+    "input_audio": ("input_audio_mtok",),
+    "cache_audio_read": ("cache_audio_read_mtok",),
+    "input_image": ("input_image_mtok", "input_video_mtok"),
+    "output_audio": ("output_audio_mtok",),
+    "output_image": ("output_image_mtok", "output_video_mtok"),
+    "web_search": ("web_searches_kcount",),
+    "request": ("requests_kcount",),
+}
+"""Our names of prices, and the seed's: the first that it has."""
 
 
 def main() -> None:
@@ -60,23 +75,35 @@ def _price(
     model: str, constraint: seed.StartDateConstraint | seed.TimeOfDateConstraint | None, price: seed.ModelPrice
 ) -> list[Json] | None:
     """One row, or None where input or output has no price in tokens."""
-    values = {key: getattr(price, key) for key in _KEYS}
+    values = {name: _first(price, keys) for name, keys in RATES.items()}
     if model.endswith(":free") and not any(values.values()):
-        values |= {"input_mtok": Decimal(0), "output_mtok": Decimal(0)}
-    if values["output_mtok"] is None and "embeddings" in facts_of(model).capabilities:
-        values["output_mtok"] = Decimal(0)
-    if values["input_mtok"] is None or values["output_mtok"] is None:
+        values |= {"input": Decimal(0), "output": Decimal(0)}
+    if values["output"] is None and "embeddings" in facts_of(model).capabilities:
+        values["output"] = Decimal(0)
+    if values["input"] is None or values["output"] is None:
         return None
     starts = sorted({t.start for v in values.values() if isinstance(v, seed.TieredPrices) for t in v.tiers})
-    tiers: list[Json] = [[start, [_at(values[key], start) for key in _KEYS]] for start in starts]
+    tiers: list[Json] = [[start, _rates(values, start)] for start in starts]
     day = constraint.start_date.isoformat() if isinstance(constraint, seed.StartDateConstraint) else None
     window = None
     if isinstance(constraint, seed.TimeOfDateConstraint):
         window = [_minute(constraint.start_time), _minute(constraint.end_time)]
-    return [day, window, *(_at(values[key], -1) for key in _KEYS), tiers]
+    return [day, window, _rates(values, -1), tiers]
 
 
-def _at(price: Decimal | seed.TieredPrices | None, start: int) -> int | None:
+def _first(price: seed.ModelPrice, keys: Sequence[str]) -> _Price:
+    found: list[_Price] = [getattr(price, key) for key in keys]
+    return next((each for each in found if each is not None), None)
+
+
+def _rates(values: Mapping[str, _Price], start: int) -> list[Json]:
+    rates: list[Json] = [_at(price, start) for price in values.values()]
+    while rates[-1] is None:
+        rates.pop()
+    return rates
+
+
+def _at(price: _Price, start: int) -> int | None:
     """The price of the tier that begins at `start`, or of the last before it."""
     if isinstance(price, seed.TieredPrices):
         amount = price.base

@@ -13,9 +13,43 @@ import msgspec
 from routing_core.pricing import Price
 
 Match = str | list["Match"]
-_Tier = tuple[int, tuple[int, int, int | None, int | None]]
 _DAY_MS = 86_400_000
 _SNAPSHOT_WORDS = re.compile(r"(?:latest|preview|beta|exp|[-@.0-9])*", re.ASCII)
+
+
+class _Rates(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """In the order of `price_seed.RATES`; what is left out at the end has no price."""
+
+    input: int
+    output: int
+    cache_read: int | None = None
+    cache_write: int | None = None
+    cache_write_1h: int | None = None
+    input_audio: int | None = None
+    cache_audio_read: int | None = None
+    input_image: int | None = None
+    output_audio: int | None = None
+    output_image: int | None = None
+    web_search: int | None = None
+    request: int | None = None
+
+    def price(self, above: tuple[tuple[int, Price], ...] = (), version: str = "") -> Price:
+        return Price(
+            self.input,
+            self.output,
+            self.cache_read,
+            self.cache_write,
+            above,
+            version,
+            self.cache_write_1h,
+            self.input_audio,
+            self.cache_audio_read,
+            self.input_image,
+            self.output_audio,
+            self.output_image,
+            self.web_search or 0,
+            self.request or 0,
+        )
 
 
 class _PriceRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -23,11 +57,8 @@ class _PriceRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     day: date | None
     window: tuple[int, int] | None
-    input: int
-    output: int
-    cache_read: int | None
-    cache_write: int | None
-    tiers: tuple[_Tier, ...]
+    rates: _Rates
+    tiers: tuple[tuple[int, _Rates], ...]
 
     def in_force(self, at_ms: int) -> bool:
         if self.day is not None:
@@ -55,9 +86,8 @@ class ModelRow(msgspec.Struct, array_like=True, frozen=True):
         if not self.prices:
             return None
         row = next((row for row in reversed(self.prices) if row.in_force(at_ms)), self.prices[0])
-        tiers = tuple((start, Price(*amounts)) for start, amounts in row.tiers)
         since = row.day.isoformat() if row.day else "base"
-        return Price(row.input, row.output, row.cache_read, row.cache_write, tiers, f"{table}/{since}")
+        return row.rates.price(tuple((start, tier.price()) for start, tier in row.tiers), f"{table}/{since}")
 
 
 class PriceList:
