@@ -33,7 +33,7 @@ def show_trace(api: Api, request_id: str, as_json: bool) -> None:
 def _line(row: Row) -> Iterator[str]:
     yield str(row["started_at"])
     yield str(row["request_id"])
-    yield str(row["requested_model"])
+    yield str(row["requested_model"] or "-")
     yield f"{row['model'] or '-'}"
     yield f"{row['latency_ms']:.0f}ms"
     yield money(row["cost_usd"])
@@ -55,7 +55,7 @@ def trace_lines(row: Row) -> Iterator[str]:
     for hop in trace.get("path", []):
         yield f"  via        {hop['policy_type']} {hop['policy_name']} -> {hop['chose']} ({hop['reason']})"
     yield f"  decision: {trace.get('policy_type', '-')} -> {outcome}"
-    yield f"  reason: {trace.get('selection_reason', '-')}"
+    yield f"  reason: {trace.get('selection_reason') or row.get('error_code') or '-'}"
     yield f"  cost: {_cost(row)}"
     yield f"  latency: {_latency(row)}"
     yield f"  project: {row['project_id']}"

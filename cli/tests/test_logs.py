@@ -64,3 +64,8 @@ def test_a_request_without_an_answer_says_so() -> None:
     assert lines[0] == "[modelux] req_a1b2c3 - 238ms $0.002134 503"
     assert "  decision: - -> no answer" in lines
     assert lines[-1] == "  config: none (model '@production')"
+
+
+def test_a_refused_request_names_the_refusal() -> None:
+    row = ROW | {"model": None, "status": 404, "trace": None, "error_code": "model_not_found"}
+    assert "  reason: model_not_found" in list(trace_lines(row))

@@ -16,6 +16,7 @@ GAUGES: Mapping[str, str] = {
     "events_shipped": "Events that the bus has acknowledged since the start",
     "events_lost": "Events that the journal could not take; 0 unless the disk is full",
     "events_recovered": "Requests that an earlier process left unfinished, recorded as unknown",
+    "refusals_unrecorded": "Refused requests left out of the log since the start, beyond 120 a minute of one key",
     "snapshots_refused": "Configurations that were refused; the one before stays",
     "config_age_ms": "Since the config service was last heard of; 0 while connected",
 }

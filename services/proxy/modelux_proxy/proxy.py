@@ -11,6 +11,7 @@ from modelux_proxy import admit, answers, models, openai_schema
 from modelux_proxy.call_context import Context
 from modelux_proxy.chat import Lane
 from modelux_proxy.exchange import Exchange, header
+from modelux_proxy.refusals import Refusals
 from modelux_proxy.request_ids import RequestIds
 from modelux_proxy.tenants import Key, Tenants
 from routing_core.types import Capability, Request
@@ -49,6 +50,7 @@ class Proxy:
         self._lane = lane
         self._tenants = tenants
         self._refuse_when_full = refuse_when_full
+        self.refusals = Refusals(lane.emitter)
         self._ids = RequestIds()
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -60,6 +62,7 @@ class Proxy:
             serving = handler(self, exchange, request_id, now_us) if handler is not None else None
         except OpenAIError as error:
             self._lane.metrics.refuse(error.code or "invalid_request")
+            self.refusals.record(exchange, self._tenants(), request_id, now_us, error)
             lines = answers.JSON + answers.own_error(error, request_id) + _cors(exchange) + _client_id(exchange)
             exchange.respond(error.status, lines, error.body())
             return

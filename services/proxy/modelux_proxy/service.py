@@ -56,11 +56,12 @@ async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Ta
     await source.load()
     within = platform.settings.bus_url.startswith("memory:")
     refuse = settings.on_journal_full != "count_only"
-    _watch(metrics, emitter, source)
+    proxy = Proxy(lane, source.current, refuse_when_full=refuse)
+    _watch(metrics, emitter, source, proxy)
     REGISTRY.register(metrics)
     platform.readiness["proxy"] = lambda: None if source.current() is not None else "waiting for a configuration"
     async with asyncio.TaskGroup() as group:
-        server = Server(Proxy(lane, source.current, refuse_when_full=refuse), group)
+        server = Server(proxy, group)
         await server.listen(listen(settings.host, settings.port))
         _settle_memory()
         try:
@@ -91,7 +92,7 @@ async def _open_journal(folder: Path, settings: ProxySettings) -> Emitter:
         ) from error
 
 
-def _watch(metrics: Metrics, emitter: Emitter, source: ConfigSource) -> None:
+def _watch(metrics: Metrics, emitter: Emitter, source: ConfigSource, proxy: Proxy) -> None:
     """Gauges that are read when somebody asks."""
     counts = emitter.counts
     metrics.gauges.update(
@@ -101,6 +102,7 @@ def _watch(metrics: Metrics, emitter: Emitter, source: ConfigSource) -> None:
             "events_shipped": lambda: emitter.shipped,
             "events_lost": lambda: counts.lost,
             "events_recovered": lambda: counts.recovered,
+            "refusals_unrecorded": lambda: proxy.refusals.skipped,
             "snapshots_refused": lambda: source.counts.refused,
             "config_age_ms": lambda: source.age_ms,
         }
