@@ -47,12 +47,12 @@ _NEVER_MS = -(1 << 62)
 def verdict(outcome: Outcome) -> Verdict:
     """What an outcome says of its target.
 
-    A client error (4xx but 408, 429 and those of the credential) shows a provider that works; a call that we or the
-    caller gave up shows nothing. 429 with a Retry-After is a wait, without one a failure like 5xx.
+    A client error (4xx but 408, 429 and those of the credential) shows a provider that works; a call that was not sent,
+    or that we or the caller gave up, shows nothing. 429 with a Retry-After is a wait, without one a failure like 5xx.
     """
     if outcome.kind == "ok":
         return "success"
-    if outcome.kind == "cancelled":
+    if outcome.kind == "cancelled" or outcome.unsent:
         return "nothing"
     status = outcome.status
     if outcome.kind != "status" or status is None or status >= 500 or status == 408:

@@ -12,6 +12,7 @@ from routing_core.policies.cascade import cascade
 from routing_core.policies.choice import Choice, Place
 from routing_core.policies.cost_optimized import cost_optimized
 from routing_core.policies.custom_rules import custom_rules
+from routing_core.policies.downgrade import within_budgets
 from routing_core.policies.ensemble import ensemble
 from routing_core.policies.fallback import fallback
 from routing_core.policies.latency_optimized import latency_optimized
@@ -80,7 +81,16 @@ class Run:
         self.outcomes: list[Outcome] = []
         """Everything sent so far: `Decision.selected` counts in it."""
         self.decision: Decision | None = None
-        self._flow = flow(policy.policy, request, self.world, Place(policy.name, policy.version))
+        self._flow = self._begin()
+
+    def _begin(self) -> Flow:
+        named, place = self.policy, Place(self.policy.name, self.policy.version)
+        if any(budget.downgrade_to for budget in self.world.budgets):
+            return within_budgets(named, self.world.budgets, place, self.outcomes, self._follow)
+        return self._follow(named.policy, place)
+
+    def _follow(self, policy: Policy, place: Place) -> Flow:
+        return flow(policy, self.request, self.world, place)
 
     def start(self) -> Step | Decision:
         """The first step, or the decision where there is nothing to try."""

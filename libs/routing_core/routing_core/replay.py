@@ -50,7 +50,12 @@ def world_from(trace: Trace, offers: Mapping[str, tuple[Offer, ...]], policies: 
         )
         for name, h in saw.health.items()
     }
-    budgets = tuple(Budget(b.budget_id, round(b.cap_usd * 1e9), round(b.spent_usd * 1e9)) for b in saw.budgets)
+    budgets = tuple(
+        Budget(
+            b.budget_id, round(b.cap_usd * 1e9), round(b.spent_usd * 1e9), b.name, b.downgrade_to, b.downgrade_at_ppm
+        )
+        for b in saw.budgets
+    )
     return World(offers, health, policies, budgets, saw.price_version)
 
 

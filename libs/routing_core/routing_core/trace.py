@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from routing_core.flow import Decision, Excluded, Hop, Step
 from routing_core.records import record
-from routing_core.types import Answer, Outcome, OutcomeKind, Request, Target, Traits, Usage
+from routing_core.types import Answer, Outcome, OutcomeKind, Request, Target, Traits, Usage, UsageExtras
 from routing_core.world import BreakerState, Health, World
 
 _T = TypeVar("_T")
@@ -72,6 +72,9 @@ class SawBudget:
     budget_id: str
     cap_usd: float
     spent_usd: float
+    name: str = ""
+    downgrade_to: str = ""
+    downgrade_at_ppm: int = 0
 
 
 @record
@@ -222,8 +225,16 @@ def _saw(request: Request, world: World, looked: Mapping[Target, Health | None],
             credential, name = target.credential_id, target.name
             key = f"{name}#{credential}" if name in health else name
             health[key] = SawHealth(h.state, h.p50_ms, h.ttft_ms, h.error_rate, h.samples, h.inflight, credential)
-    budgets = tuple([SawBudget(b.budget_id, b.cap_nano / 1e9, b.spent_nano / 1e9) for b in world.budgets])
-    return Saw(health, budgets, world.price_version, request.at_ms, draw)
+    return Saw(health, _saw_budgets(world), world.price_version, request.at_ms, draw)
+
+
+def _saw_budgets(world: World) -> tuple[SawBudget, ...]:
+    return tuple(
+        [
+            SawBudget(b.budget_id, b.cap_nano / 1e9, b.spent_nano / 1e9, b.name, b.downgrade_to, b.downgrade_at_ppm)
+            for b in world.budgets
+        ]
+    )
 
 
 def _draw(decision: Decision, first: Step | None) -> float | None:
@@ -267,8 +278,13 @@ def _trace(doc: Json) -> Trace:
 
 def _attempt(doc: Json) -> TraceAttempt:
     answer = doc.get("answer")
-    read = {**doc, "usage": _only(Usage, doc["usage"]), "answer": _read_answer(answer) if answer else None}
+    read = {**doc, "usage": _read_usage(doc["usage"]), "answer": _read_answer(answer) if answer else None}
     return _only(TraceAttempt, read)
+
+
+def _read_usage(doc: Json) -> Usage:
+    extras = doc.get("extras")
+    return _only(Usage, {**doc, "extras": _only(UsageExtras, extras) if extras else None})
 
 
 def _read_answer(doc: Json) -> TraceAnswer:

@@ -51,6 +51,11 @@ class Budget:
     cap_nano: int
     spent_nano: int
     """Settled plus reserved."""
+    name: str = ""
+    downgrade_to: str = ""
+    """A model or `@slug` that serves instead once the money runs short; empty: nothing does."""
+    downgrade_at_ppm: int = 0
+    """Share of the cap, in millionths, from which on it serves; 0: only once an attempt was denied."""
 
 
 @record

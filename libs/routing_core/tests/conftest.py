@@ -13,7 +13,7 @@ from routing_core.engine import Run
 from routing_core.flow import Decision, Step
 from routing_core.pricing import Price
 from routing_core.trace import Trace
-from routing_core.types import Answer, Capability, Outcome, OutcomeKind, Request, Target, Usage
+from routing_core.types import UNSENT, Answer, Capability, Outcome, OutcomeKind, Request, Target, Usage
 from routing_core.world import BreakerState, Budget, Health, Offer, World
 
 Scripted = str | int | Answer
@@ -94,7 +94,7 @@ class Stage:
             return Outcome(target, "ok", 200, 500.0, 100.0, Usage(10, 20), 30_000, answer=found)
         if isinstance(found, int):
             return Outcome(target, "status", found, 50.0, error_code="provider_error")
-        if found == "circuit_open":
+        if found in UNSENT:
             return Outcome(target, "connect", error_code=found)
         assert found in get_args(OutcomeKind)
         kind = cast("OutcomeKind", found)

@@ -134,7 +134,15 @@ healths = st.builds(
     samples=st.integers(0, 99),
     inflight=st.integers(0, 9),
 )
-budgets = st.builds(Budget, st.sampled_from(["b1", "b2"]), st.integers(0, 10**15), st.integers(0, 10**15))
+budgets = st.builds(
+    Budget,
+    st.sampled_from(["b1", "b2"]),
+    st.integers(0, 10**15),
+    st.integers(0, 10**15),
+    st.sampled_from(["", "runs"]),
+    st.sampled_from(["", "", "mini", "@inner", "@gone"]),
+    st.sampled_from([0, 500_000, 1_000_000]),
+)
 worlds = st.builds(
     World,
     offers=st.just(OFFERS),
@@ -155,7 +163,7 @@ requests = st.builds(
     key_id=st.just("key_1"),
     at_ms=st.integers(0, 2 * 10**12),
 )
-KINDS = ["ok", "ok", "ok", 429, 401, 503, 400, "timeout", "connect", "invalid", "cut", "cancelled"]
+KINDS = ["ok", "ok", "ok", 429, 401, 503, 400, "timeout", "connect", "invalid", "cut", "cancelled", "budget_exceeded"]
 
 
 def live(policy: NamedPolicy, request: Request, world: World, data: st.DataObject) -> Trace:
@@ -172,7 +180,9 @@ def live(policy: NamedPolicy, request: Request, world: World, data: st.DataObjec
         started += [data.draw(milliseconds) for _ in outcomes]
         final += outcomes
         told = [
-            outcome if step.until == "body" else Outcome(outcome.target, outcome.kind, outcome.status)
+            outcome
+            if step.until == "body"
+            else Outcome(outcome.target, outcome.kind, outcome.status, error_code=outcome.error_code)
             for outcome in outcomes
         ]
         step = run.send(told)
@@ -186,6 +196,8 @@ def ending(target: Target, step: Step, data: st.DataObject) -> Outcome:
     latency, cost = data.draw(milliseconds), data.draw(st.integers(0, 10**12))
     if isinstance(kind, int):
         return Outcome(target, "status", kind, latency, error_code="x")
+    if kind == "budget_exceeded":
+        return Outcome(target, "connect", error_code=kind)
     if kind != "ok":
         return Outcome(target, kind, None, latency, cost_nano=cost)  # type: ignore[arg-type]  # one of the kinds
     answer = data.draw(st.none() | answers) if step.until == "body" else None

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 
 from routing_core.flow import Attempt, Decision, Flow, Step
 from routing_core.policies.lineup import OPEN, Lineup, Link
-from routing_core.types import Outcome
+from routing_core.types import BUDGET_EXCEEDED, CIRCUIT_OPEN, Outcome
 
-CIRCUIT_OPEN = "circuit_open"
-"""Error code of an attempt that was not sent."""
 _OF_CREDENTIAL = frozenset({401, 402, 403})
 
 
@@ -84,10 +82,11 @@ def retries(retry_on: frozenset[str], outcome: Outcome) -> bool:
 
     `5xx` also covers an answer that is none (`invalid`) and one cut short (`cut`); `credentials` covers 401, 402 and
     403, `timeout` also a provider's own 408. A cancelled attempt is never retried; one that never went out, for its
-    circuit had opened meanwhile, always is: `retry_on` tells of faults that providers show.
+    circuit had opened meanwhile or it would have cost too much, always is: `retry_on` tells of faults that providers
+    show.
     """
     kind = outcome.kind
-    if _unsent(outcome):
+    if outcome.unsent:
         return True
     if kind == "status":
         status = outcome.status or 0
@@ -105,14 +104,10 @@ def fault(outcome: Outcome) -> str:
     """A failed outcome in one or two words: `timeout`, `429`, `connection failed`."""
     if outcome.kind == "status":
         return str(outcome.status or "refused")
-    if _unsent(outcome):
-        return OPEN
+    if outcome.unsent:
+        return _REFUSALS[outcome.error_code or ""]
     return _FAULTS.get(outcome.kind, outcome.kind)
 
 
-def _unsent(outcome: Outcome) -> bool:
-    """Whether whoever makes the calls refused this one, as the target's circuit was no longer what the policy saw."""
-    return outcome.kind == "connect" and outcome.error_code == CIRCUIT_OPEN
-
-
+_REFUSALS = {CIRCUIT_OPEN: OPEN, BUDGET_EXCEEDED: "over budget"}
 _FAULTS = {"connect": "connection failed", "cut": "connection cut", "invalid": "invalid answer"}
