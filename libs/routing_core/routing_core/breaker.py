@@ -41,6 +41,8 @@ class Limits:
 
 
 LIMITS = Limits()
+RATE_LIMITED = "rate limited"
+CREDENTIAL_REFUSED = "credential refused"
 _NEVER_MS = -(1 << 62)
 
 
@@ -188,10 +190,10 @@ class Breaker:
     def _refuse(self, what: Verdict, now_ms: int, retry_after_ms: int | None) -> None:
         """Open for the time that the provider asked for, or that a refused key rests; no ejection is counted."""
         if what == "throttled":
-            wait_ms, reason = min(retry_after_ms or 0, self._limits.longest_ms), "rate limited"
+            wait_ms, reason = min(retry_after_ms or 0, self._limits.longest_ms), RATE_LIMITED
             probe = self._needs_probe and self._opened_ms is not None
         else:
-            wait_ms, reason, probe = self._limits.credential_ms, "credential refused", True
+            wait_ms, reason, probe = self._limits.credential_ms, CREDENTIAL_REFUSED, True
         until_ms = max(now_ms + wait_ms, self._open_until_ms)
         self._open(now_ms, until_ms - now_ms, reason)
         self._needs_probe = probe

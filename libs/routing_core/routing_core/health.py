@@ -157,13 +157,15 @@ class _Record:
         self.used_ms = now_ms
 
     def health(self, now_ms: int) -> Health:
+        state = "closed" if self.breaker.closed else self.breaker.state(now_ms)
         return Health(
-            "closed" if self.breaker.closed else self.breaker.state(now_ms),
+            state,
             self.latency.value(now_ms),
             self.ttft.value(now_ms),
             self.errors.rate(),
             self.errors.samples(now_ms),
             self.inflight,
+            self.breaker.reason if state == "open" else "",
         )
 
 

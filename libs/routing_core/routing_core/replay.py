@@ -46,7 +46,7 @@ def world_from(trace: Trace, offers: Mapping[str, tuple[Offer, ...]], policies: 
     saw = trace.saw
     health = {
         _target(name.removesuffix(f"#{h.credential_id}"), h.credential_id): Health(
-            h.state, h.p50_ms, h.ttft_ms, h.error_rate, h.samples, h.inflight
+            h.state, h.p50_ms, h.ttft_ms, h.error_rate, h.samples, h.inflight, h.reason
         )
         for name, h in saw.health.items()
     }

@@ -65,6 +65,7 @@ class SawHealth:
     samples: int
     inflight: int
     credential_id: str
+    reason: str = ""
 
 
 @record
@@ -224,7 +225,8 @@ def _saw(request: Request, world: World, looked: Mapping[Target, Health | None],
         if h is not None:
             credential, name = target.credential_id, target.name
             key = f"{name}#{credential}" if name in health else name
-            health[key] = SawHealth(h.state, h.p50_ms, h.ttft_ms, h.error_rate, h.samples, h.inflight, credential)
+            seen = (h.state, h.p50_ms, h.ttft_ms, h.error_rate, h.samples, h.inflight)
+            health[key] = SawHealth(*seen, credential, h.reason)
     return Saw(health, _saw_budgets(world), world.price_version, request.at_ms, draw)
 
 

@@ -41,6 +41,8 @@ class Health:
     error_rate: float = 0.0
     samples: int = 0
     inflight: int = 0
+    reason: str = ""
+    """Why the circuit is open; empty while it is not, and where nobody knows."""
 
 
 @record

@@ -133,6 +133,7 @@ healths = st.builds(
     error_rate=st.floats(0, 1),
     samples=st.integers(0, 99),
     inflight=st.integers(0, 9),
+    reason=st.sampled_from(["", "rate limited", "5 failures in a row"]),
 )
 budgets = st.builds(
     Budget,

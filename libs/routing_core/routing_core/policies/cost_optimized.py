@@ -26,7 +26,7 @@ def cost_optimized(policy: CostOptimized, request: Request, world: World) -> Flo
     has an open circuit. Equal costs keep the order of the allowlist. Up to ten targets are tried.
     """
     lineup = _lineup(policy, request, world)
-    shut = any(excluded.reason == OPEN for excluded in lineup.excluded)
+    shut = any(excluded.reason.startswith(OPEN) for excluded in lineup.excluded)
     return walk(lineup, policy.retry_on, "cost_optimized", "cheapest with a closed circuit" if shut else "cheapest")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from routing_core.breaker import CREDENTIAL_REFUSED, RATE_LIMITED
 from routing_core.flow import Candidate, Excluded
 from routing_core.health import panic
 from routing_core.records import record
@@ -84,7 +85,8 @@ def line_up(tries: Sequence[Try], world: World, later: str) -> Lineup:
                 if len(pool) == POOL:
                     break
         links += pool
-    return settle(links, shut, missing, world, _prelude(links[0].place, shut) if links and links[0].place else "")
+    prelude = _prelude(links[0].place, shut, world) if links and links[0].place else ""
+    return settle(links, shut, missing, world, prelude)
 
 
 def kept_line_up(tries: Sequence[Try], world: World, later: str) -> Lineup:
@@ -111,10 +113,10 @@ def settle(
     chosen = panic([link.target for link in shut], world.health)
     link = next(link for link in shut if link.target == chosen)
     if links:
-        excluded = (*left_out, *[Excluded(link.target.name, OPEN) for link in shut])
+        excluded = (*left_out, *[_excluded(link, world) for link in shut])
         last = Link(chosen, link.place, f"{link.label} as a last resort", "", link.timeout_ms)
         return Lineup(tuple(links), excluded, prelude, last)
-    others = [Excluded(other.target.name, OPEN) for other in shut if other is not link]
+    others = [_excluded(other, world) for other in shut if other is not link]
     panicked = Link(chosen, link.place, link.label, "least bad, every circuit is open", link.timeout_ms)
     return Lineup((panicked,), (*left_out, *others), "every circuit open")
 
@@ -137,7 +139,20 @@ def unknown(credential_id: str | None) -> str:
     return f"credential {credential_id} does not offer it" if credential_id else "no credential offers it"
 
 
-def _prelude(first: int, shut: Sequence[Link]) -> str:
+def _excluded(link: Link, world: World) -> Excluded:
+    """What was left out for its circuit, and why that is open where it is known."""
+    reason = world.health_of(link.target).reason
+    return Excluded(link.target.name, f"{OPEN}: {reason}" if reason else OPEN)
+
+
+def _prelude(first: int, shut: Sequence[Link], world: World) -> str:
     """The places before the first usable one, and what became of them."""
-    closed = {link.place for link in shut}
-    return ", ".join([f"{place_name(place)} {OPEN if place in closed else 'not offered'}" for place in range(first)])
+    told = dict.fromkeys(range(first), "not offered")
+    for link in reversed(shut):
+        reason = world.health_of(link.target).reason
+        told[link.place] = reason if reason in _NO_FAULT else OPEN
+    return ", ".join([f"{place_name(place)} {told[place]}" for place in range(first)])
+
+
+_NO_FAULT = frozenset({RATE_LIMITED, CREDENTIAL_REFUSED})
+"""Reasons of a circuit that say more than that it is open: the provider itself works."""
