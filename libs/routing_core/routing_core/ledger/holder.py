@@ -71,13 +71,13 @@ class Holder:
 
     # Lives
 
-    def join(self, replica_id: str, epoch: int, known: Iterable[LeaseAnswer]) -> list[LeaseReport]:
+    def join(self, replica_id: str, epoch: int, known: Iterable[LeaseAnswer], now_us: int) -> list[LeaseReport]:
         """Begin a life on the table of the one before; what to report first.
 
         `known` are the leases that the ledger holds to be ours. Calls that were open are charged whole; the rest of
         every lease goes back. One that the table does not have was never spent from.
         """
-        self.replica_id, self.epoch = replica_id, epoch
+        self.replica_id, self.epoch, self._now_us = replica_id, epoch, now_us
         for row in self._table.load():
             slot = Slot(row.index, row.lease_id, row.meter, row.window_start_us, row.settled + row.open, 0)
             slot.settled, slot.unknown, slot.overrun = row.settled + row.open, row.unknown + row.open, row.overrun
@@ -94,6 +94,8 @@ class Holder:
 
         A lease of ours that we know nothing of (any more) is charged whole: it may have been spent.
         """
+        if epoch < self.epoch:  # the answer to an earlier join, come late
+            return self._unanswered()
         self.epoch, self.fenced = epoch, False
         for slot in self._slots.values():
             slot.acked = None
