@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from modelux_contracts.errors import OpenAIError
@@ -14,6 +15,8 @@ from routing_core.flow import Decision
 JSON = b"content-type: application/json\r\n"
 STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n"
 _CREDENTIAL = frozenset({401, 402, 403})
+_NO_ADVICE = _CREDENTIAL | {408, 429}
+"""Client errors that, without a `retry-after`, do not tell the caller what to do."""
 _HOPELESS = frozenset({"insufficient_quota", "upstream_credentials_exhausted"})
 """Codes of failures that a repetition cannot mend, whatever their status suggests."""
 _RATE_LIMITS = tuple(
@@ -73,11 +76,10 @@ def _target_lines(model: str, provider: str) -> bytes:
 
 
 def failure(context: Context, decision: Decision) -> ProviderError:
-    """The error of a request that no attempt answered: the last attempt's own, where there was one."""
-    for call in reversed(context.driven.trials):
-        error = call.error
-        if error is not None:
-            return _shown(error)
+    """The error of a request that no attempt answered: that of the attempt that tells the caller most (`told_by`)."""
+    told = told_by(context.driven.trials)
+    if told is not None and told.error is not None:
+        return _shown(told.error)
     for call in reversed(context.driven.trials):
         if call.final().kind == "timeout":
             return ProviderError(504, "the providers did not answer in time", "api_error", "upstream_timeout")
@@ -86,6 +88,26 @@ def failure(context: Context, decision: Decision) -> ProviderError:
     if decision.code in (None, "attempts_failed", "cancelled"):
         return ProviderError(502, "no provider gave a usable answer", "api_error", "upstream_invalid")
     return ProviderError(503, decision.reason, "api_error", decision.code)
+
+
+def told_by(calls: Sequence[ProviderCall]) -> ProviderCall | None:
+    """The failed call that the caller hears of: the last, unless it does not say what to do and another says when to
+    come back; of several such the one with the shortest wait. None where there was no call.
+
+    So a last resort that cannot be reached does not hide the 429 with its retry-after that came before it.
+    """
+    failed = [(call, call.error) for call in calls if call.error is not None]
+    if not failed:
+        return calls[-1] if calls else None
+    last, error = failed[-1]
+    if error.retry_after_ms is not None or (400 <= error.status < 500 and error.status not in _NO_ADVICE):
+        return last
+    waits = [
+        (other.retry_after_ms, at)
+        for at, (_, other) in enumerate(failed)
+        if other.retry_after_ms is not None and other.code not in _HOPELESS
+    ]
+    return failed[min(waits)[1]][0] if waits else last
 
 
 def _shown(error: ProviderError) -> ProviderError:

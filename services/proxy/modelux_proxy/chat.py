@@ -136,9 +136,8 @@ class Lane:
             self._forget(context)
             return
         context.status = error.status
-        calls = context.driven.trials
-        last = calls[-1] if calls else None
-        lines = answers.JSON + answers.head(context, last) + answers.error_lines(error, last)
+        call = answers.told_by(context.driven.trials)
+        lines = answers.JSON + answers.head(context, call) + answers.error_lines(error, call)
         self._record(context, "error")
         context.exchange.respond(error.status, lines, body)
         self._store(context, error.status, answers.JSON, body)
