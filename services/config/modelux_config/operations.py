@@ -13,6 +13,9 @@ from google.protobuf.message_factory import GetMessageClass
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_config import (
     audit_log,
+    budget_accounts,
+    budget_explain,
+    budgets,
     credentials,
     management_keys,
     prices,
@@ -177,6 +180,14 @@ OPERATIONS: Mapping[str, Operation] = _table(
     ("ListPrices", "viewer", False, prices.list_prices),
     ("CreatePrice", "admin", True, prices.create_price),
     ("DeletePrice", "admin", True, prices.delete_price),
+    ("ListBudgets", "viewer", False, budgets.list_budgets),
+    ("GetBudget", "viewer", False, budgets.get_budget),
+    ("CreateBudget", "admin", True, budgets.create_budget),
+    ("UpdateBudget", "admin", True, budgets.update_budget),
+    ("DeleteBudget", "admin", True, budgets.delete_budget),
+    ("GetBudgetSpend", "viewer", False, budget_accounts.get_budget_spend),
+    ("ExplainBudget", "viewer", False, budget_explain.explain_budget),
+    ("ReconcileBudget", "viewer", False, budget_accounts.reconcile_budget),
     ("ListAudit", "admin", False, audit_log.list_audit),
     ("VerifyAudit", "admin", False, audit_log.verify_audit),
 )

@@ -70,14 +70,14 @@ async def update_project(scope: Scope, request: pb.UpdateProjectRequest) -> pb.U
 
 
 async def delete_project(scope: Scope, request: pb.DeleteProjectRequest) -> pb.DeleteProjectResponse:
-    """Refused (409) while keys, routing configs or credentials refer to the project; they are listed."""
+    """Refused (409) while keys, routing configs, budgets or credentials refer to the project; they are listed."""
     before = await find(scope, request.id)
     users = await scope.rows("projects", "users", id=request.id)
     if users:
         listed = [
             FieldError(f"{u['kind']}:{u['id']}", str(u["name"]), "Revoke, delete or change it first.") for u in users
         ]
-        hint = "Revoke its keys, delete its routing configs and take it out of credentials first."
+        hint = "Revoke its keys, delete its routing configs and budgets, and take it out of credentials first."
         raise conflict("project_in_use", f"Project {before.name!r} is used by {len(users)} others.", hint, listed)
     await scope.run("projects", "forget_keys", id=request.id)
     await scope.run("projects", "delete", id=request.id)

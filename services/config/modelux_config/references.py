@@ -12,7 +12,9 @@ from routing_core.config import references
 
 
 async def users_of_slug(scope: Scope, project_id: str, slug: str) -> list[FieldError]:
-    """Active policies that refer to `@slug` (or a pinned version of it) and keys that are bound to it."""
+    """Active policies that refer to `@slug` (or a pinned version of it), keys that are bound to it, and budgets that
+    downgrade to it.
+    """
     found = []
     for row in await scope.rows("versions", "actives", project_id=project_id):
         if row["slug"] != slug:
@@ -23,6 +25,8 @@ async def users_of_slug(scope: Scope, project_id: str, slug: str) -> list[FieldE
             ]
     for row in await scope.rows("versions", "keys_bound", project_id=project_id, slug=slug):
         found.append(FieldError(f"proxy_key:{row['id']}", f"the key {row['name']!r} is bound to @{slug}"))
+    for row in await scope.rows("budgets", "downgrading", project_id=project_id, slug=slug):
+        found.append(FieldError(f"budget:{row['id']}", f"the budget {row['name']!r} downgrades to @{slug}"))
     return found
 
 

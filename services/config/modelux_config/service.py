@@ -24,7 +24,7 @@ from modelux_store.outbox import relay
 
 log = logging.getLogger(__name__)
 
-SCHEMAS = ("outbox", "config")
+SCHEMAS = ("outbox", "config", "ledger")
 
 
 @dataclass(frozen=True, slots=True)

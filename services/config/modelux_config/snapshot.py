@@ -11,7 +11,7 @@ from modelux_config.records import fill
 from modelux_config.statements import sql
 from modelux_store.database import Database
 
-Part = pb.Project | pb.ProxyKey | pb.Credential | pb.RoutingConfig | pb.PriceOverride
+Part = pb.Project | pb.ProxyKey | pb.Credential | pb.RoutingConfig | pb.PriceOverride | pb.Budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,8 @@ def _add(message: pb.Snapshot | pb.Change, part: Part) -> None:
             message.routing_configs.append(part)
         case pb.PriceOverride():
             message.prices.append(part)
+        case pb.Budget():
+            message.budgets.append(part)
 
 
 _KINDS: Mapping[str, type[Part]] = {
@@ -80,4 +82,5 @@ _KINDS: Mapping[str, type[Part]] = {
     "credentials": pb.Credential,
     "routing_configs": pb.RoutingConfig,
     "prices": pb.PriceOverride,
+    "budgets": pb.Budget,
 }

@@ -12,13 +12,15 @@ from modelux.config.v1 import admin_pb2 as pb
 from modelux_config.operations import OPERATIONS
 from modelux_runtime.auth import ROLES, allows
 
+READS = ("List", "Get", "Diff", "Verify", "Authenticate", "Explain", "Reconcile")
+
 
 def test_every_operation_of_the_service_is_in_the_table_and_carries_an_actor() -> None:
     methods = {m.name: m for m in pb.DESCRIPTOR.services_by_name["AdminService"].methods}
     assert set(methods) - {"Bootstrap"} == set(OPERATIONS)
     for name in OPERATIONS:
         assert methods[name].input_type.fields_by_name["actor"].message_type is pb.Actor.DESCRIPTOR
-        assert OPERATIONS[name].writes == (not name.startswith(("List", "Get", "Diff", "Verify", "Authenticate")))
+        assert OPERATIONS[name].writes == (not name.startswith(READS))
 
 
 async def test_every_role_is_refused_exactly_what_the_table_denies_it(acme: Tenant) -> None:
@@ -66,7 +68,9 @@ async def test_another_tenants_ids_do_not_exist(acme: Tenant, globex: Tenant) ->
     key = await acme("CreateProxyKey", project_id=acme.project_id, name="k")
     manager = await acme("CreateManagementKey", name="m", role="viewer")
     price = await acme("CreatePrice", provider="openai", model="gpt-4o", input=1, output=2)
+    budget = await acme("CreateBudget", name="b", scope="organization", cap_nano=1)
     foreign = {
+        "Budget": budget.budget.id,
         "Project": acme.project_id,
         "Credential": credential.credential.id,
         "ProxyKey": key.key.id,
@@ -84,12 +88,17 @@ async def test_another_tenants_ids_do_not_exist(acme: Tenant, globex: Tenant) ->
             await globex(name, id=foreign[target], **fields)
         assert refused.value.problem.code == "not_found", name
         tried += 1
-    assert tried == 21
+    assert tried == 26
     for name, fields in (
         ("CreateProxyKey", {"project_id": acme.project_id, "name": "k"}),
         ("ListProxyKeys", {"project_id": acme.project_id}),
         ("CreateRoutingConfig", {"project_id": acme.project_id, "slug": "x", "policy": "gpt-4o"}),
         ("ListRoutingConfigs", {"project_id": acme.project_id}),
+        ("CreateBudget", {"project_id": acme.project_id, "name": "b", "scope": "project", "cap_nano": 1}),
+        ("ListBudgets", {"project_id": acme.project_id}),
+        ("ExplainBudget", {"project_id": acme.project_id}),
+        ("ExplainBudget", {"key_id": key.key.id}),
+        ("ExplainBudget", {"budget_id": budget.budget.id}),
         (
             "CreateCredential",
             {"name": "x", "provider": "openai", "secret": "sk-12345678", "project_ids": [acme.project_id]},

@@ -28,6 +28,9 @@ WHERE organization_id = %(organization_id)s AND project_id = %(id)s
 UNION ALL
 SELECT 'credential', id, name FROM config.credentials
 WHERE organization_id = %(organization_id)s AND %(id)s = ANY (project_ids)
+UNION ALL
+SELECT 'budget', id, name FROM config.budgets
+WHERE organization_id = %(organization_id)s AND project_id = %(id)s AND deleted_at_us = 0
 ORDER BY 1, 2 LIMIT 50
 
 -- forget_keys: revoked keys go with their project

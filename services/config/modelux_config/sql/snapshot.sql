@@ -23,3 +23,8 @@ SELECT routing_config_id, version, policy FROM config.routing_config_versions OR
 
 -- prices: all dates
 SELECT id, organization_id, provider, model, input, output, cache_read, cache_write, effective_from_us FROM config.prices ORDER BY id
+
+-- budgets: those in force
+SELECT id, organization_id, project_id, name, scope, scope_key, "each", cap_nano, max_calls, max_duration_s, action, downgrade_to,
+    downgrade_at_ppm, loop_calls
+FROM config.budgets WHERE deleted_at_us = 0 AND NOT disabled ORDER BY id
