@@ -6,7 +6,7 @@ every process, the table a few milliseconds. Amounts become integers, nano-USD p
     {"version": "genai-prices 0.2.3", "lists": {"openai": [[id, match, context_tokens, [price, ...]], ...]}}
     match: "=equal" "^prefix" "$suffix" "*part" "~regex", or ["|", match, ...], ["&", match, ...], in lower case
     price: [from_date | null, [from_minute, to_minute] | null, rates, [[above_tokens, rates], ...]]
-    rates: [input, output, cache_read | null, cache_write | null, ...], in the order of `RATES`, nulls at the end left out
+    rates: [input, output, cache_read | null, cache_write | null, ...], in the order of `RATES`, no nulls at the end
 
 Of several prices the last one in force counts, or else the first. Left out: batch and priority variants, and units
 other than tokens, searches and calls. Video is priced as pictures are, where pictures have no price.

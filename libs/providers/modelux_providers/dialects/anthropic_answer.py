@@ -6,7 +6,7 @@ import msgspec
 
 from modelux_providers.dialects import usage
 from modelux_providers.dialects.completion import Choice, ToolCall
-from routing_core.types import Usage
+from routing_core.types import Usage, UsageExtras
 
 _FINISH = {
     "end_turn": "stop",
@@ -28,7 +28,10 @@ class Counts(msgspec.Struct):
     input_tokens: object = None
     cache_read_input_tokens: object = None
     cache_creation_input_tokens: object = None
+    cache_creation: object = None
+    """How the written tokens part into those kept for minutes and for an hour."""
     output_tokens: object = None
+    server_tool_use: object = None
     output_tokens_details: _OutputDetails | None = None
 
     def updated(self, later: Counts) -> Counts:
@@ -43,10 +46,20 @@ class Counts(msgspec.Struct):
         if fresh is None or output is None:
             return None
         read = usage.count(self.cache_read_input_tokens) or 0
-        write = usage.count(self.cache_creation_input_tokens) or 0
+        brief = _member(self.cache_creation, "ephemeral_5m_input_tokens")
+        hour = _member(self.cache_creation, "ephemeral_1h_input_tokens")
+        write = usage.count(self.cache_creation_input_tokens) or brief + hour
         thought = usage.count(self.output_tokens_details.thinking_tokens) if self.output_tokens_details else 0
+        searches = _member(self.server_tool_use, "web_search_requests")
+        extras = UsageExtras(hour, web_searches=searches) if hour or searches else None
         total = fresh + read + write
-        return usage.believable(total, output, cache_read=read, cache_write=write, reasoning=thought or 0)
+        return usage.believable(
+            total, output, cache_read=read, cache_write=write, reasoning=thought or 0, extras=extras
+        )
+
+
+def _member(group: object, name: str) -> int:
+    return (usage.count(group.get(name)) or 0) if isinstance(group, dict) else 0
 
 
 class Block(msgspec.Struct):

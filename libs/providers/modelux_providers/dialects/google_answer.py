@@ -11,7 +11,7 @@ from modelux_providers.dialects import fault, usage
 from modelux_providers.dialects.base import ProviderError
 from modelux_providers.dialects.completion import Choice, ToolCall
 from modelux_providers.dialects.lenient import NULL
-from routing_core.types import Usage
+from routing_core.types import Usage, UsageExtras
 
 _FINISH = {
     "STOP": "stop",
@@ -90,6 +90,10 @@ class UsageMetadata(msgspec.Struct, rename="camel"):
     thoughts_token_count: object = None
     cached_content_token_count: object = None
     tool_use_prompt_token_count: object = None
+    prompt_tokens_details: object = None
+    tool_use_prompt_tokens_details: object = None
+    cache_tokens_details: object = None
+    candidates_tokens_details: object = None
 
     def usage(self) -> Usage | None:
         """OpenAI's sums, or None where a number cannot be believed."""
@@ -103,7 +107,32 @@ class UsageMetadata(msgspec.Struct, rename="camel"):
         if prompt is None or tools is None or output is None or thoughts is None:
             return None
         cached = usage.count(self.cached_content_token_count) or 0
-        return usage.believable(prompt + tools, output + thoughts, cache_read=cached, reasoning=thoughts)
+        return usage.believable(
+            prompt + tools, output + thoughts, cache_read=cached, reasoning=thoughts, extras=self._extras()
+        )
+
+    def _extras(self) -> UsageExtras | None:
+        prompt = _modalities(self.prompt_tokens_details, self.tool_use_prompt_tokens_details)
+        answer = _modalities(self.candidates_tokens_details)
+        if not prompt and not answer:
+            return None
+        return UsageExtras(
+            input_audio=prompt.get("AUDIO", 0),
+            cache_audio_read=_modalities(self.cache_tokens_details).get("AUDIO", 0),
+            input_image=prompt.get("IMAGE", 0) + prompt.get("VIDEO", 0),
+            output_audio=answer.get("AUDIO", 0),
+            output_image=answer.get("IMAGE", 0) + answer.get("VIDEO", 0),
+        )
+
+
+def _modalities(*lists: object) -> dict[str, int]:
+    """Tokens by kind of content other than text and documents."""
+    found: dict[str, int] = {}
+    for entry in (entry for each in lists if isinstance(each, list) for entry in each):
+        kind = entry.get("modality") if isinstance(entry, dict) else None
+        if kind in ("AUDIO", "IMAGE", "VIDEO"):
+            found[kind] = found.get(kind, 0) + (usage.count(entry.get("tokenCount")) or 0)
+    return found
 
 
 class Response(msgspec.Struct, rename="camel"):

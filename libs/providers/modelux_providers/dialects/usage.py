@@ -8,16 +8,20 @@ from __future__ import annotations
 import msgspec
 
 from modelux_providers.dialects.lenient import decode
-from routing_core.types import Usage
+from routing_core.types import Usage, UsageExtras
 
 _BELIEVABLE = 1_000_000_000
 """No call has this many tokens; a count beyond it is a broken provider's."""
+_SEARCHES = 10_000
+"""The same for searches."""
 
 
 class _Details(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
 
 
 class _OpenAIUsage(msgspec.Struct, gc=False):
@@ -28,9 +32,12 @@ class _OpenAIUsage(msgspec.Struct, gc=False):
     completion_tokens_details: _Details | None = None
     prompt_cache_hit_tokens: int | None = None
     """DeepSeek's name for cached_tokens."""
+    num_search_queries: int | None = None
+    """Perplexity's."""
 
 
 _NOTHING = _Details()
+_NO_EXTRAS = UsageExtras()
 _decode_fast = msgspec.json.Decoder(_OpenAIUsage).decode
 
 
@@ -44,13 +51,42 @@ def count(value: object) -> int | None:
 
 
 def believable(
-    input: int, output: int, *, cache_read: int = 0, cache_write: int = 0, reasoning: int = 0
+    input: int,
+    output: int,
+    *,
+    cache_read: int = 0,
+    cache_write: int = 0,
+    reasoning: int = 0,
+    extras: UsageExtras | None = None,
 ) -> Usage | None:
     """Usage with its parts no larger than their wholes; None for the 0/0 that some servers send in place of a count."""
     if not input and not output:
         return None
     cache_read = min(cache_read, input)
-    return Usage(input, output, cache_read, min(cache_write, input - cache_read), min(reasoning, output))
+    cache_write = min(cache_write, input - cache_read)
+    if extras is not None:
+        extras = _fitted(extras, input, output, cache_read, cache_write)
+    return Usage(input, output, cache_read, cache_write, min(reasoning, output), extras=extras)
+
+
+def _fitted(told: UsageExtras, input: int, output: int, cache_read: int, cache_write: int) -> UsageExtras | None:
+    """The parts within their wholes; None where there are none. Sound that the uncached input has no room for was
+    cached, even where the provider does not say so.
+    """
+    fresh = input - cache_read - cache_write
+    audio = min(told.input_audio, cache_read + fresh)
+    heard = max(min(told.cache_audio_read, audio, cache_read), audio - fresh)
+    sound = min(told.output_audio, output)
+    fitted = UsageExtras(
+        min(told.cache_write_1h, cache_write),
+        audio,
+        heard,
+        min(told.input_image, input - audio),
+        sound,
+        min(told.output_image, output - sound),
+        told.web_searches if told.web_searches <= _SEARCHES else 0,
+    )
+    return None if fitted == _NO_EXTRAS else fitted
 
 
 def read(raw: bytes | msgspec.Raw) -> Usage | None:
@@ -62,11 +98,33 @@ def read(raw: bytes | msgspec.Raw) -> Usage | None:
     details, produced = usage.prompt_tokens_details or _NOTHING, usage.completion_tokens_details or _NOTHING
     cached = details.cached_tokens or usage.prompt_cache_hit_tokens or 0
     written, reasoning = details.cache_write_tokens or 0, produced.reasoning_tokens or 0
-    return _checked(usage.prompt_tokens, usage.completion_tokens or 0, usage.total_tokens, cached, written, reasoning)
+    extras = None
+    if (
+        details.audio_tokens
+        or details.image_tokens
+        or produced.audio_tokens
+        or produced.image_tokens
+        or usage.num_search_queries
+    ):
+        extras = UsageExtras(
+            input_audio=count(details.audio_tokens) or 0,
+            input_image=count(details.image_tokens) or 0,
+            output_audio=count(produced.audio_tokens) or 0,
+            output_image=count(produced.image_tokens) or 0,
+            web_searches=count(usage.num_search_queries) or 0,
+        )
+    sums = usage.prompt_tokens, usage.completion_tokens or 0, usage.total_tokens
+    return _checked(*sums, cached, written, reasoning, extras)
 
 
 def _checked(
-    prompt: int, completion: int, total: int | None, cached: int, written: int, reasoning: int
+    prompt: int,
+    completion: int,
+    total: int | None,
+    cached: int,
+    written: int,
+    reasoning: int,
+    extras: UsageExtras | None,
 ) -> Usage | None:
     if not (0 <= prompt < _BELIEVABLE and 0 <= completion < _BELIEVABLE):
         return None
@@ -74,7 +132,7 @@ def _checked(
         cached, written, reasoning = max(cached, 0), max(written, 0), max(reasoning, 0)
     if 0 < reasoning < _BELIEVABLE and total == prompt + completion + reasoning:
         completion += reasoning  # xAI and Gemini's OpenAI endpoint count reasoning beside the completion, not in it.
-    return believable(prompt, completion, cache_read=cached, cache_write=written, reasoning=reasoning)
+    return believable(prompt, completion, cache_read=cached, cache_write=written, reasoning=reasoning, extras=extras)
 
 
 def _read_loosely(raw: bytes) -> Usage | None:
@@ -89,25 +147,42 @@ def _read_loosely(raw: bytes) -> Usage | None:
         details = members.get(group)
         return (count(details.get(name)) or 0) if isinstance(details, dict) else 0
 
+    extras = UsageExtras(
+        input_audio=detail("prompt_tokens_details", "audio_tokens"),
+        input_image=detail("prompt_tokens_details", "image_tokens"),
+        output_audio=detail("completion_tokens_details", "audio_tokens"),
+        output_image=detail("completion_tokens_details", "image_tokens"),
+        web_searches=count(members.get("num_search_queries")) or 0,
+    )
     return _checked(
         prompt,
         completion,
         count(members.get("total_tokens")),
-        detail("prompt_tokens_details", "cached_tokens"),
+        detail("prompt_tokens_details", "cached_tokens") or count(members.get("prompt_cache_hit_tokens")) or 0,
         detail("prompt_tokens_details", "cache_write_tokens"),
         detail("completion_tokens_details", "reasoning_tokens"),
+        extras,
     )
 
 
 def written(usage: Usage) -> dict[str, object]:
     """OpenAI's `usage` object for an answer of another provider."""
+    extras = usage.extras or _NO_EXTRAS
     prompt_details: dict[str, object] = {"cached_tokens": usage.cache_read}
-    if usage.cache_write:
-        prompt_details["cache_write_tokens"] = usage.cache_write
+    completion_details: dict[str, object] = {"reasoning_tokens": usage.reasoning}
+    for details, name, tokens in (
+        (prompt_details, "cache_write_tokens", usage.cache_write),
+        (prompt_details, "audio_tokens", extras.input_audio),
+        (prompt_details, "image_tokens", extras.input_image),
+        (completion_details, "audio_tokens", extras.output_audio),
+        (completion_details, "image_tokens", extras.output_image),
+    ):
+        if tokens:
+            details[name] = tokens
     return {
         "prompt_tokens": usage.input,
         "completion_tokens": usage.output,
         "total_tokens": usage.input + usage.output,
         "prompt_tokens_details": prompt_details,
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "completion_tokens_details": completion_details,
     }
