@@ -49,8 +49,8 @@ class PriceOverride:
     input_image: int | None = None
     output_audio: int | None = None
     output_image: int | None = None
-    web_search: int = 0
-    request: int = 0
+    web_search: int | None = None
+    request: int | None = None
 
     def price(self) -> Price:
         """The row that it stands for."""
@@ -67,8 +67,8 @@ class PriceOverride:
             self.input_image,
             self.output_audio,
             self.output_image,
-            self.web_search,
-            self.request,
+            self.web_search or 0,
+            self.request or 0,
         )
 
 

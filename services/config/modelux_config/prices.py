@@ -13,6 +13,19 @@ from modelux_contracts.ids import new_id
 
 MAX_NANO = 10**15
 """A million dollars per million tokens: beyond that it is a typing error."""
+PARTS = {
+    "cache_read": "cacheReadUsdPerMillion",
+    "cache_write": "cacheWriteUsdPerMillion",
+    "cache_write_1h": "cacheWrite1hUsdPerMillion",
+    "input_audio": "inputAudioUsdPerMillion",
+    "cache_audio_read": "cacheAudioReadUsdPerMillion",
+    "input_image": "inputImageUsdPerMillion",
+    "output_audio": "outputAudioUsdPerMillion",
+    "output_image": "outputImageUsdPerMillion",
+    "web_search": "webSearchUsdPerThousand",
+    "request": "requestUsdPerThousand",
+}
+"""What a price may leave out: the column and field, and its name on the management API."""
 
 
 async def list_prices(scope: Scope, request: pb.ListPricesRequest) -> pb.ListPricesResponse:
@@ -32,10 +45,9 @@ async def create_price(scope: Scope, request: pb.CreatePriceRequest) -> pb.Creat
         effective_from_us=request.effective_from_us or scope.now_us,
         created_at_us=scope.now_us,
     )
-    if request.HasField("cache_read"):
-        record.cache_read = _nano(request.cache_read, "cacheReadUsdPerMillion")
-    if request.HasField("cache_write"):
-        record.cache_write = _nano(request.cache_write, "cacheWriteUsdPerMillion")
+    for name, wire_name in PARTS.items():
+        if request.HasField(name):
+            setattr(record, name, _nano(getattr(request, name), wire_name))
     values = {
         name: getattr(record, name) for name in ("id", "provider", "model", "input", "output", "effective_from_us")
     }
@@ -45,8 +57,8 @@ async def create_price(scope: Scope, request: pb.CreatePriceRequest) -> pb.Creat
             f"A price of {model!r} begins at that moment already.",
             "Delete it, or choose another moment.",
         )
-    cache = {n: getattr(record, n) if record.HasField(n) else None for n in ("cache_read", "cache_write")}
-    await scope.run("prices", "insert", **values, **cache, now_us=scope.now_us)
+    parts = {name: getattr(record, name) if record.HasField(name) else None for name in PARTS}
+    await scope.run("prices", "insert", **values, **parts, now_us=scope.now_us)
     scope.record(Change("price", record.id, "created", after=record))
     return pb.CreatePriceResponse(price=record)
 
@@ -63,5 +75,5 @@ async def delete_price(scope: Scope, request: pb.DeletePriceRequest) -> pb.Delet
 
 def _nano(value: int, field: str) -> int:
     if not 0 <= value <= MAX_NANO:
-        raise invalid(FieldError(field, "is out of range", "Use 0 to 1,000,000 USD per million tokens."))
+        raise invalid(FieldError(field, "is out of range", "Use 0 to 1,000,000 USD."))
     return value

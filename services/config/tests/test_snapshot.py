@@ -79,7 +79,9 @@ async def test_every_kind_of_change_arrives_as_such(acme: Tenant, installation: 
     await proxy.step()
     key = await acme("CreateProxyKey", project_id=acme.project_id, name="app", requests_per_minute=5)
     credential = await acme("CreateCredential", name="c", provider="openai", secret="sk-12345678")
-    price = await acme("CreatePrice", provider="openai", model="gpt-4o", input=25, output=10, cache_read=0)
+    price = await acme(
+        "CreatePrice", provider="openai", model="gpt-4o", input=25, output=10, cache_read=0, web_search=7
+    )
     config = await acme.config("production")
     await acme("UpdateProject", id=acme.project_id, logging_mode="metadata_only")
     await proxy.until(await version_of(installation))
@@ -87,6 +89,7 @@ async def test_every_kind_of_change_arrives_as_such(acme: Tenant, installation: 
     assert proxy.parts[credential.credential.id].sealed_secret  # type: ignore[attr-defined]
     held = proxy.parts[price.price.id]
     assert (held.input, held.HasField("cache_read"), held.HasField("cache_write")) == (25, True, False)  # type: ignore[attr-defined]
+    assert (held.web_search, held.HasField("request")) == (7, False)  # type: ignore[attr-defined]
     assert proxy.parts[acme.project_id].logging_mode == "metadata_only"  # type: ignore[attr-defined]
     await acme("RevokeProxyKey", id=key.key.id)
     await acme("DeleteCredential", id=credential.credential.id)

@@ -332,6 +332,24 @@ async def test_prices_are_exact(acme: Client) -> None:
     assert (made["input_usd_per_million"], made["output_usd_per_million"]) == (0.15, 0.6)
     assert (made["cache_read_usd_per_million"], made["cache_write_usd_per_million"]) == (1e-9, None)
     assert (await acme.refused("POST", "/prices", 409, json=body))["code"] == "price_exists"
+    later = {**body, "effectiveFrom": "2026-02-01T00:00:00Z"}
+    parts = {
+        "cacheWriteUsdPerMillion": ("cache_write_usd_per_million", 1.25),
+        "cacheWrite1hUsdPerMillion": ("cache_write_1h_usd_per_million", 2.0),
+        "inputAudioUsdPerMillion": ("input_audio_usd_per_million", 32.0),
+        "cacheAudioReadUsdPerMillion": ("cache_audio_read_usd_per_million", 0.0),
+        "inputImageUsdPerMillion": ("input_image_usd_per_million", 5.0),
+        "outputAudioUsdPerMillion": ("output_audio_usd_per_million", 64.0),
+        "outputImageUsdPerMillion": ("output_image_usd_per_million", 120.0),
+        "webSearchUsdPerThousand": ("web_search_usd_per_thousand", 10.0),
+        "requestUsdPerThousand": ("request_usd_per_thousand", 12.0),
+    }
+    whole = await acme.post("/prices", later | {name: value for name, (_, value) in parts.items()})
+    assert {name: whole[name] for name, _ in parts.values()} == dict(parts.values())
+    for name in parts:
+        problem = await acme.refused("POST", "/prices", 422, json={**later, name: "-1"})
+        assert name in json.dumps(problem)
+    await acme.send("DELETE", f"/prices/{whole['id']}")
     for bad in (-1, "NaN", "1e999", "Infinity", "10 USD", "0.0000000001", True, None, [], 1e18):
         await acme.refused("POST", "/prices", 422, json={**body, "inputUsdPerMillion": bad})
     await acme.send("DELETE", f"/prices/{made['id']}")

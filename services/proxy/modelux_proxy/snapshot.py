@@ -166,18 +166,33 @@ def merge(base: pb.Snapshot, change: pb.Change) -> pb.Snapshot:
 
 
 def _override(price: pb.PriceOverride) -> PriceOverride:
-    if min(price.input, price.output, price.cache_read, price.cache_write) < 0:
+    told = {field.name for field, _ in price.ListFields()}
+    parts: dict[str, int | None] = {name: getattr(price, name) if name in told else None for name in _PRICE_PARTS}
+    if min(price.input, price.output, *(part or 0 for part in parts.values())) < 0:
         raise Refused(f"price {price.id} is negative")
     return PriceOverride(
-        price.id,
-        price.provider,
-        price.model,
-        price.input,
-        price.output,
-        price.cache_read if price.HasField("cache_read") else None,
-        price.cache_write if price.HasField("cache_write") else None,
-        price.effective_from_us // 1000,
+        id=price.id,
+        provider=price.provider,
+        model=price.model,
+        input=price.input,
+        output=price.output,
+        effective_from_ms=price.effective_from_us // 1000,
+        **parts,
     )
+
+
+_PRICE_PARTS = (
+    "cache_read",
+    "cache_write",
+    "cache_write_1h",
+    "input_audio",
+    "cache_audio_read",
+    "input_image",
+    "output_audio",
+    "output_image",
+    "web_search",
+    "request",
+)
 
 
 def _may_use(project: pb.Project, credential: pb.Credential) -> bool:

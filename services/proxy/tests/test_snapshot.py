@@ -66,6 +66,21 @@ def document(policy: object) -> object:
     return {"strategy": "single", "model": policy} if isinstance(policy, str) else policy
 
 
+def test_an_operators_price_arrives_with_all_its_parts():
+    names = "input output cache_read cache_write cache_write_1h input_audio cache_audio_read input_image output_audio"
+    parts = {name: place for place, name in enumerate([*names.split(), "output_image", "web_search", "request"], 1)}
+    whole = snapshot()
+    whole.prices.append(pb.PriceOverride(id="price_1", organization_id="org_1", provider="openai", model="m", **parts))
+    (offer,) = builder().build(whole, 0).projects["proj_1"].offers_for("m")
+    assert {name: getattr(offer.price, name) for name in parts} == parts
+    assert offer.price.version == "override/price_1"
+    for name in parts:
+        setattr(whole.prices[0], name, -1)
+        with pytest.raises(Refused, match="price_1 is negative"):
+            builder().build(whole, 0)
+        setattr(whole.prices[0], name, 1)
+
+
 def test_a_snapshot_becomes_keys_policies_offers_and_routes():
     tenants = builder().build(snapshot(), 0)
     key = tenants.keys[HASH]

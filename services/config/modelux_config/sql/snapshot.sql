@@ -22,7 +22,9 @@ SELECT id, project_id, slug, active_version, archived FROM config.routing_config
 SELECT routing_config_id, version, policy FROM config.routing_config_versions ORDER BY routing_config_id, version
 
 -- prices: all dates
-SELECT id, organization_id, provider, model, input, output, cache_read, cache_write, effective_from_us FROM config.prices ORDER BY id
+SELECT id, organization_id, provider, model, input, output, cache_read, cache_write, cache_write_1h, input_audio,
+    cache_audio_read, input_image, output_audio, output_image, web_search, request, effective_from_us
+FROM config.prices ORDER BY id
 
 -- budgets: those in force
 SELECT id, organization_id, project_id, name, scope, scope_key, "each", cap_nano, max_calls, max_duration_s, action, downgrade_to,

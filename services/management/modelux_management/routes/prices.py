@@ -37,6 +37,14 @@ class Price(BaseModel):
     output_usd_per_million: float
     cache_read_usd_per_million: float | None = Field(description="Null: charged as plain input.")
     cache_write_usd_per_million: float | None
+    cache_write_1h_usd_per_million: float | None = Field(description="Kept for an hour. Null: as any cache.")
+    input_audio_usd_per_million: float | None = Field(description="Null: as text, as with those below.")
+    cache_audio_read_usd_per_million: float | None
+    input_image_usd_per_million: float | None
+    output_audio_usd_per_million: float | None
+    output_image_usd_per_million: float | None
+    web_search_usd_per_thousand: float | None = Field(description="Per thousand searches that the provider makes.")
+    request_usd_per_thousand: float | None = Field(description="Per thousand calls.")
     effective_from: datetime
     created_at: datetime
 
@@ -50,6 +58,14 @@ class CreatePrice(Body):
     output_usd_per_million: NanoUsd
     cache_read_usd_per_million: NanoUsd | None = None
     cache_write_usd_per_million: NanoUsd | None = None
+    cache_write_1h_usd_per_million: NanoUsd | None = Field(None, alias="cacheWrite1hUsdPerMillion")
+    input_audio_usd_per_million: NanoUsd | None = None
+    cache_audio_read_usd_per_million: NanoUsd | None = None
+    input_image_usd_per_million: NanoUsd | None = None
+    output_audio_usd_per_million: NanoUsd | None = None
+    output_image_usd_per_million: NanoUsd | None = None
+    web_search_usd_per_thousand: NanoUsd | None = None
+    request_usd_per_thousand: NanoUsd | None = None
     effective_from: Moment | None = Field(None, description="Left out: from now on.")
 
 
@@ -67,9 +83,8 @@ async def create_price(caller: Authorized, body: CreatePrice) -> Data[Price]:
         model=body.model,
         input=body.input_usd_per_million,
         output=body.output_usd_per_million,
-        cache_read=body.cache_read_usd_per_million,
-        cache_write=body.cache_write_usd_per_million,
         effective_from_us=micros(body.effective_from) if body.effective_from else 0,
+        **{field: getattr(body, name) for field, name in PARTS.items()},
     )
     found = await caller.call(request, pb.CreatePriceResponse)
     return Data(data=_price(found.price))
@@ -82,14 +97,30 @@ async def delete_price(caller: Authorized, price_id: str) -> Data[Deleted]:
 
 
 def _price(record: pb.PriceRecord) -> Price:
+    told = {field.name for field, _ in record.ListFields()}
+    parts = {name: usd(getattr(record, field)) if field in told else None for field, name in PARTS.items()}
     return Price(
         id=record.id,
         provider=record.provider,
         model=record.model,
         input_usd_per_million=usd(record.input),
         output_usd_per_million=usd(record.output),
-        cache_read_usd_per_million=usd(record.cache_read) if record.HasField("cache_read") else None,
-        cache_write_usd_per_million=usd(record.cache_write) if record.HasField("cache_write") else None,
         effective_from=moment(record.effective_from_us),
         created_at=moment(record.created_at_us),
+        **parts,
     )
+
+
+PARTS = {
+    "cache_read": "cache_read_usd_per_million",
+    "cache_write": "cache_write_usd_per_million",
+    "cache_write_1h": "cache_write_1h_usd_per_million",
+    "input_audio": "input_audio_usd_per_million",
+    "cache_audio_read": "cache_audio_read_usd_per_million",
+    "input_image": "input_image_usd_per_million",
+    "output_audio": "output_audio_usd_per_million",
+    "output_image": "output_image_usd_per_million",
+    "web_search": "web_search_usd_per_thousand",
+    "request": "request_usd_per_thousand",
+}
+"""What a price may leave out, as the config service and as this API call it."""
