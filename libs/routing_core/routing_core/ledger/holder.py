@@ -146,7 +146,7 @@ class Holder:
         More than was held is an overrun: charged as well, and told apart. Raises ValueError if it was not dispatched.
         """
         if held.state != "dispatched":
-            raise ValueError(f"a call is settled once, after its dispatch, and this one is {held.state}")
+            raise ValueError(f"a call is settled after its dispatch and before it ended, and this one is {held.state}")
         held.state = "done"
         if amounts is None:
             for slot, part in held.parts:

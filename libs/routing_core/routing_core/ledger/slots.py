@@ -135,7 +135,7 @@ class Pool:
         elapsed_us = now_us - self.mark_us
         fresh = (self.taken - self.mark_taken) * 1_000_000 // max(elapsed_us, 1_000_000)
         if elapsed_us >= 1_000_000:
-            self.rate = (self.rate + fresh) // 2
+            self.rate = (self.rate + fresh) // 2 if self.rate else fresh
             self.mark_us, self.mark_taken = now_us, self.taken
         return max(self.rate, fresh) * slice_us // 1_000_000
 

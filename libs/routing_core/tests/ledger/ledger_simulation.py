@@ -47,7 +47,7 @@ class Simulation:
     def __init__(self, seed: int, rules: Rules = RULES) -> None:
         self.rng = rng = random.Random(seed)
         self.rules = rules
-        self.calm = seed % 10 == 0
+        self.faultless = self.calm = seed % 10 == 0
         self.fails_over = seed % 10 == 1
         self.overruns = seed % 4 == 3
         self.now_us = 1_700_000_000 * SECOND + rng.randrange(MINUTE)
@@ -425,11 +425,14 @@ class Simulation:
         )
         if not self.db.set_back and not self.lost and charged < paid:
             raise Violation(f"I5: charged {charged}, paid {paid}")
-        if not self.net and not self.lost and self.rules is RULES and self.is_faultless() and charged != paid:
-            raise Violation(f"I5: charged {charged}, paid {paid} without a fault")
+        exact = self.is_exact()
+        if exact and not self.db.set_back and charged != paid:
+            raise Violation(f"I5: charged {charged}, paid {paid}, and nothing is unknown")
+        if self.faultless and not exact:
+            raise Violation("I5: something is unknown, forfeited or overrun in a run without faults")
         return Done(self.truth.settled, self.truth.denied, charged, paid)
 
-    def is_faultless(self) -> bool:
+    def is_exact(self) -> bool:
         return not any(a.unknown or a.forfeited or a.overrun for a in self.db.unit.accounts.values())
 
 
