@@ -13,7 +13,9 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from modelux_cli.main import app
 from modelux_cli.services import LAYOUTS, SERVICES, load_service
+from modelux_config import metrics as config_metrics
 from modelux_contracts.topics import TOPICS
+from modelux_ingest import metrics as ingest_metrics
 from modelux_proxy.metrics import Metrics
 from modelux_runtime.settings import PlatformSettings
 from routing_core.rules import MAX_STEPS, SCHEMA, Field
@@ -97,9 +99,12 @@ def _topics() -> Iterator[str]:
 
 def _metrics() -> Iterator[str]:
     yield "## Metrics"
-    yield "At `/metrics` of the proxy's health port, in Prometheus's format, beside those of the Python process."
+    yield "At `/metrics` of each process's health port, in Prometheus's format, beside those of the Python process."
     yield ""
-    yield from _table(("metric", "type", "what it says"), [_metric(each) for each in Metrics().collect()])
+    shown = [
+        each for meters in (Metrics(), config_metrics.meters(), ingest_metrics.meters()) for each in meters.collect()
+    ]
+    yield from _table(("metric", "type", "what it says"), [_metric(each) for each in shown])
 
 
 def _metric(metric: Metric) -> tuple[str, ...]:

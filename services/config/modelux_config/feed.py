@@ -27,6 +27,13 @@ class Feed:
         self._poked = asyncio.Event()
         self._updated = asyncio.Event()
         self._reading = asyncio.Lock()
+        self.watching = 0
+        """Proxies that watch at this moment."""
+
+    @property
+    def version(self) -> int:
+        """Of the state that is handed out; 0 before the first."""
+        return 0 if self._state is None else self._state.version
 
     def poke(self) -> None:
         """Something was committed: look now."""
@@ -45,14 +52,18 @@ class Feed:
         """The state at this moment or later: first the whole snapshot, unless `since_version` is the current one;
         then each change, several folded into one where they come fast.
         """
-        await self._refresh()
-        state = await self._beyond(None)
-        if since_version != state.version:
-            yield WatchSnapshotResponse(snapshot=state.snapshot())
-        while True:
-            newer = await self._beyond(state)
-            yield WatchSnapshotResponse(change=newer.since(state))
-            state = newer
+        self.watching += 1
+        try:
+            await self._refresh()
+            state = await self._beyond(None)
+            if since_version != state.version:
+                yield WatchSnapshotResponse(snapshot=state.snapshot())
+            while True:
+                newer = await self._beyond(state)
+                yield WatchSnapshotResponse(change=newer.since(state))
+                state = newer
+        finally:
+            self.watching -= 1
 
     async def _refresh(self) -> None:
         """Reads the state where it changed, so that whoever comes after a commit sees it."""

@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 import grpc.aio
@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 
 from modelux.config.v1 import admin_pb2 as pb
 from modelux.config.v1.snapshot_pb2 import WatchSnapshotRequest, WatchSnapshotResponse
+from modelux_config import metrics
 from modelux_config.bootstrap import bootstrap
 from modelux_config.feed import Feed
 from modelux_config.operations import OPERATIONS, Operation, perform
@@ -21,6 +22,7 @@ from modelux_config.problems import denied
 from modelux_config.scope import Ports
 from modelux_contracts.errors import Problem, ProblemError
 from modelux_store.database import Database, Unavailable
+from modelux_telemetry.meters import Meters
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class Edge:
     bootstrap_token: str
     started: asyncio.Event
     """Set once the schema is there. Calls that come earlier wait for it."""
+    meters: Meters = field(default_factory=metrics.meters)
 
     def register(self, server: grpc.aio.Server) -> None:
         admin = {name: self._admin(operation) for name, operation in OPERATIONS.items()}
@@ -76,9 +79,12 @@ class Edge:
                     await self.started.wait()
                 answer = await perform(self.database, self.ports, operation, request)
             except ProblemError as error:
+                self.meters.add("calls", 1, operation.name, str(error.problem.status))
                 return await _refuse(context, error.problem)
             except (Unavailable, TimeoutError) as error:
+                self.meters.add("calls", 1, operation.name, "503")
                 return await _unavailable(context, error)
+            self.meters.add("calls", 1, operation.name, "200")
             if operation.writes:
                 self.feed.poke()
             return answer

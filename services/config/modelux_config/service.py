@@ -9,8 +9,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc.aio
+
+from modelux_config import ledger_upkeep
 from modelux_config.cursors import cursors
 from modelux_config.feed import Feed
+from modelux_config.ledger import Ledger
+from modelux_config.ledger_recalls import Recalls
+from modelux_config.ledger_rpc import LedgerEdge
+from modelux_config.metrics import watch_outbox
 from modelux_config.rpc import Edge
 from modelux_config.scope import Ports
 from modelux_providers.vendors import VENDORS
@@ -21,6 +28,7 @@ from modelux_runtime.settings import setting
 from modelux_store.database import Database, Unavailable
 from modelux_store.migrate import migrate_postgres
 from modelux_store.outbox import relay
+from modelux_telemetry.meters import Meters, exported
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +43,9 @@ class ConfigSettings:
     bootstrap_token: str = setting("", "What a launcher must send over TCP; over Unix sockets none is needed")
     private_hosts: str = setting(
         "", "host or host:port, comma-separated, that credentials may reach in private networks; * for any"
+    )
+    ledger_silent_s: int = setting(
+        900, "Seconds without a sign of life after which what a spender holds of budgets is charged"
     )
 
 
@@ -51,20 +62,33 @@ async def serve(settings: ConfigSettings, platform: Platform) -> AsyncIterator[T
     feed, started = Feed(platform.database), asyncio.Event()
     platform.readiness["config"] = lambda: None if started.is_set() else "the schema is not there yet"
     edge = Edge(platform.database, ports, feed, settings.bootstrap_token, started)
+    ledger = Ledger(platform.database, Recalls(platform.database))
+    ledger_edge = LedgerEdge(ledger, started)
+
+    def register(server: grpc.aio.Server) -> None:
+        edge.register(server)
+        ledger_edge.register(server)
+
     target = settings.listen or platform.settings.config_url
-    async with serving(target, edge.register):
+    edge.meters.read("feeds", lambda: feed.watching)
+    edge.meters.read("snapshot_version", lambda: feed.version)
+    async with serving(target, register):
         if target.startswith("unix:"):
             # Whoever may open the socket may bootstrap: nobody but our own account.
             Path(target.removeprefix("unix:")).chmod(0o600)
-        yield [_run(platform, feed, started)]
+        with exported(edge.meters):
+            yield [_run(platform, feed, started, edge.meters)]
 
 
-async def _run(platform: Platform, feed: Feed, started: asyncio.Event) -> None:
+async def _run(platform: Platform, feed: Feed, started: asyncio.Event, meters: Meters) -> None:
     await _migrate(platform.database)
     started.set()
     async with asyncio.TaskGroup() as group:
         group.create_task(feed.run())
         group.create_task(relay(platform.database, platform.bus))
+        group.create_task(ledger.recalls.run())
+        group.create_task(ledger_upkeep.run(ledger, silent_us))
+        group.create_task(watch_outbox(platform.database, meters))
 
 
 async def _migrate(database: Database) -> None:

@@ -12,9 +12,11 @@ from modelux_bus.base import Delivery, Message
 from modelux_bus.consume import InvalidMessage, Overloaded
 from modelux_contracts import codec
 from modelux_contracts.topics import PROVIDER_HEALTH_CHANGED
+from modelux_ingest import metrics
 from modelux_ingest.rows import attempt_columns, flaw, request_columns
 from modelux_ingest.signals import Signals
 from modelux_store.analytics import Analytics, Rejected, Unavailable
+from modelux_telemetry.meters import Meters
 
 FULL_BATCH = 1000
 """Rows from which on a batch is written at once."""
@@ -29,6 +31,7 @@ class Writer:
         linger_s: Least time between two small batches: meanwhile rows gather in the bus, and the next one is larger.
         now_us: Wall clock, microseconds since the epoch.
         sleep: Waits so many seconds.
+        meters: Where it counts.
     """
 
     def __init__(
@@ -38,11 +41,13 @@ class Writer:
         now_us: Callable[[], int],
         linger_s: float = 0.5,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        meters: Meters | None = None,
     ) -> None:
         self._analytics = analytics
         self._now_us = now_us
         self._linger_s = linger_s
         self._sleep = sleep
+        self._meters = meters or metrics.meters()
         self._signals = Signals()
         self._written_us = 0
 
@@ -53,17 +58,39 @@ class Writer:
             InvalidMessage: one delivery is not a request event, or ClickHouse will never take it.
             Overloaded: ClickHouse is away or busy.
         """
-        events = [_decode(index, delivery) for index, delivery in enumerate(deliveries)]
-        await self._linger(len(events))
         try:
-            await self._write(events, _token(deliveries))
+            events = [_decode(index, delivery) for index, delivery in enumerate(deliveries)]
+            await self._linger(len(events))
+            await self._store(events, _token(deliveries))
+        except InvalidMessage:
+            self._meters.add("refused", 1, "invalid")
+            raise
+        except Overloaded:
+            self._meters.add("refused", 1, "overloaded")
+            raise
+        self._count(events)
+        return self._told(self._signals.observe(events))
+
+    def _told(self, news: Sequence[ProviderHealthChanged]) -> Sequence[Message]:
+        recent = [_message(each) for each in news if self._recent(each)]
+        self._meters.add("health_news", len(recent))
+        return recent
+
+    def _count(self, events: Sequence[RequestCompleted]) -> None:
+        self._written_us = self._now_us()
+        self._meters.add("batches")
+        self._meters.add("rows", len(events))
+        newest_us = max((event.started_at_us + event.latency_us for event in events), default=self._written_us)
+        self._meters.set("lag_ms", max(self._written_us - newest_us, 0) / 1000)
+
+    async def _store(self, events: Sequence[RequestCompleted], token: str) -> None:
+        try:
+            await self._write(events, token)
         except Unavailable as error:
             raise Overloaded(f"ClickHouse: {error}") from error
         except Rejected as error:
             await self._blame(events)
             raise Overloaded(f"ClickHouse refused rows together that it took alone: {error}") from error
-        self._written_us = self._now_us()
-        return [_message(news) for news in self._signals.observe(events) if self._recent(news)]
 
     async def _write(self, events: Sequence[RequestCompleted], token: str = "") -> None:
         """Attempts first: whoever sees a request sees its attempts."""

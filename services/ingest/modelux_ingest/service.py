@@ -10,11 +10,13 @@ from dataclasses import dataclass
 
 from modelux_bus.consume import consume
 from modelux_contracts.topics import REQUEST_COMPLETED
+from modelux_ingest import metrics
 from modelux_ingest.consumer import Writer
 from modelux_ingest.schema import prepare
 from modelux_runtime.platform import Platform
 from modelux_runtime.service import Service, Tasks
 from modelux_runtime.settings import setting
+from modelux_telemetry.meters import exported
 
 GROUP = "ingest"
 OVERLAP = 2
@@ -35,7 +37,9 @@ async def serve(settings: IngestSettings, platform: Platform) -> AsyncIterator[T
     """Reads `request.completed`, writes ClickHouse, answers `provider.health_changed`."""
     prepared = asyncio.Event()
     platform.readiness[GROUP] = lambda: None if prepared.is_set() else "waiting for ClickHouse"
-    writer = Writer(platform.analytics, now_us=lambda: time.time_ns() // 1000, linger_s=settings.linger_ms / 1000)
+    counted = metrics.meters()
+    linger_s = settings.linger_ms / 1000
+    writer = Writer(platform.analytics, now_us=lambda: time.time_ns() // 1000, linger_s=linger_s, meters=counted)
 
     async def run() -> None:
         await prepare(platform.analytics, settings.retention_days)
@@ -49,7 +53,8 @@ async def serve(settings: IngestSettings, platform: Platform) -> AsyncIterator[T
             overlap=OVERLAP,
         )
 
-    yield [run()]
+    with exported(counted):
+        yield [run()]
 
 
 SERVICE = Service("ingest", IngestSettings, frozenset({"bus", "analytics"}), serve)
