@@ -41,10 +41,18 @@ def documents() -> Mapping[Path, str]:
 
 
 def commands() -> Mapping[str, TyperCommand]:
-    """Every command of the `modelux` program."""
+    """Every command of the `modelux` program, those of groups as `group command`."""
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
-    return {name: each for name, each in group.commands.items() if isinstance(each, TyperCommand)}
+    return dict(_within(group))
+
+
+def _within(group: TyperGroup, prefix: str = "") -> Iterator[tuple[str, TyperCommand]]:
+    for name, each in group.commands.items():
+        if isinstance(each, TyperCommand):
+            yield f"{prefix}{name}", each
+        elif isinstance(each, TyperGroup) and not each.hidden:
+            yield from _within(each, f"{name} ")
 
 
 def _commands() -> Iterator[str]:

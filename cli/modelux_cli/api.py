@@ -22,7 +22,7 @@ TIMEOUT_S = 30.0
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 3
 EXIT_REFUSED = 4
-_EXITS = {"not_configured": EXIT_USAGE, "unreachable": EXIT_UNREACHABLE}
+_EXITS = {"usage": EXIT_USAGE, "not_configured": EXIT_USAGE, "unreachable": EXIT_UNREACHABLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,15 @@ class Api:
         """The answer's JSON object. Raises ModeluxError with the API's own words and remedy."""
         pairs = {name: value for name, value in (parameters or {}).items() if value not in ("", None, [])}
         query = urllib.parse.urlencode(pairs, doseq=True)
-        request = urllib.request.Request(
-            f"{self.url.rstrip('/')}{path}{'?' + query if query else ''}",
-            headers={"authorization": f"Bearer {self.key}", "accept": "application/json"},
-        )
+        return self.send("GET", f"{path}{'?' + query if query else ''}")
+
+    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The same for any method, with a JSON body."""
+        headers = {"authorization": f"Bearer {self.key}", "accept": "application/json"}
+        content = None if body is None else json.dumps(body).encode()
+        if content is not None:
+            headers["content-type"] = "application/json"
+        request = urllib.request.Request(f"{self.url.rstrip('/')}{path}", content, headers, method=method)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=TIMEOUT_S) as answer:

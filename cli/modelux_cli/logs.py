@@ -54,6 +54,8 @@ def trace_lines(row: Row) -> Iterator[str]:
         yield f"  excluded   {excluded['model']:<28} {excluded['reason']}"
     for hop in trace.get("path", []):
         yield f"  via        {hop['policy_type']} {hop['policy_name']} -> {hop['chose']} ({hop['reason']})"
+    for budget in (trace.get("saw") or {}).get("budgets", []):
+        yield f"  budget     {budget.get('name') or budget['budget_id']:<28} {_stood(budget)}"
     yield f"  decision: {trace.get('policy_type', '-')} -> {outcome}"
     yield f"  reason: {trace.get('selection_reason') or row.get('error_code') or '-'}"
     yield f"  cost: {_cost(row)}"
@@ -69,7 +71,15 @@ def _ended(attempt: Row) -> str:
         return f"{attempt['status']} OK {latency} {usage.get('input', 0) + usage.get('output', 0):,} tokens"
     if attempt["outcome"] == "status":
         return f"{attempt['status']} {attempt['error_code'] or ''} {latency}".replace("  ", " ")
+    if attempt.get("error_code") == "budget_exceeded":
+        return "not sent: over budget"
     return f"{attempt['outcome']} ({latency})"
+
+
+def _stood(budget: Row) -> str:
+    """As the policy saw it; what was spent includes what was reserved."""
+    cheaper = f", then {budget['downgrade_to']}" if budget.get("downgrade_to") else ""
+    return f"{money(budget['spent_usd'])} of {money(budget['cap_usd'])}{cheaper}"
 
 
 def _cost(row: Row) -> str:

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from modelux_cli import budgets
+
 app = typer.Typer(
     name="modelux",
     help="An open LLM control plane: route by versioned policy, cap spend, explain every request.",
@@ -15,6 +17,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(budgets.app, name="budgets")
+app.add_typer(budgets.app, name="budget", hidden=True)
 
 
 @app.command()

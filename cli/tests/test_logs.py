@@ -69,3 +69,15 @@ def test_a_request_without_an_answer_says_so() -> None:
 def test_a_refused_request_names_the_refusal() -> None:
     row = ROW | {"model": None, "status": 404, "trace": None, "error_code": "model_not_found"}
     assert "  reason: model_not_found" in list(trace_lines(row))
+
+
+def test_a_downgrade_is_told_with_the_budgets_that_were_seen() -> None:
+    denied = {"number": 1, "model": "gpt-4o:openai", "outcome": "connect", "error_code": "budget_exceeded"}
+    hop = {"policy_type": "budget", "policy_name": "", "chose": "gpt-4o-mini", "reason": "over budget"}
+    seen = {"budget_id": "bud_1", "name": "runs", "cap_usd": 0.05, "spent_usd": 0.0495, "downgrade_to": "gpt-4o-mini"}
+    trace = {"attempts": [denied | {"status": None, "latency_ms": 0}], "path": [hop], "saw": {"budgets": [seen]}}
+    assert list(trace_lines(ROW | {"trace": trace}))[1:4] == [
+        "  attempt_1  gpt-4o:openai                not sent: over budget",
+        "  via        budget  -> gpt-4o-mini (over budget)",
+        "  budget     runs                         $0.049500 of $0.050000, then gpt-4o-mini",
+    ]

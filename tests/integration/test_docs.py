@@ -59,6 +59,7 @@ def test_commands_and_flags_exist(path: Path) -> None:
         if name.startswith("-"):
             assert name == "--help", line
             continue
+        name = next((each for each in (f"{name} {' '.join(options[:1])}", name) if each in commands), name)
         assert name in commands, line
         known = {option for parameter in commands[name].params for option in parameter.opts} | {"--help"}
         used = {word.strip("[]").split("=")[0] for word in options if word.strip("[]").startswith("--")}

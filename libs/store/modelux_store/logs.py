@@ -16,6 +16,7 @@ from typing import cast
 from modelux_store.analytics import Analytics
 from modelux_store.log_filter import LogFilter
 from modelux_store.log_rows import LogAttempt, LogPage, LogRecord, LogRow
+from modelux_store.spending import Logged, Spending, logged_spend
 from routing_core.errors import ModeluxError
 
 MAX_LIMIT = 1000
@@ -79,6 +80,10 @@ class Logs:
         place = {"project_id": row.project_id, "request_id": request_id, "started_at_us": row.started_at_us}
         attempts = await self._analytics.rows(_sql("log_attempts"), place)
         return LogRecord(row, trace, request_body, response_body, tuple(_attempt(each) for each in attempts))
+
+    async def spent(self, wanted: Spending) -> Mapping[str, Logged]:
+        """What one window of a budget cost by the log, per value. Raises `Unavailable`."""
+        return await logged_spend(self._analytics, wanted)
 
     def _starts(self, wanted: LogFilter, after: tuple[int, str] | None) -> Iterator[int | None]:
         """Ever earlier moments to look from, and at last none but the filter's own."""

@@ -13,6 +13,8 @@ from modelux_management.edge import App, Edge
 from modelux_management.failures import ProblemBody, install
 from modelux_management.routes import (
     audit,
+    budget_checks,
+    budgets,
     credentials,
     keys,
     logs,
@@ -35,12 +37,14 @@ ROUTES: Sequence[Routes] = (
     routing_configs.routes,
     versions.routes,
     prices.routes,
+    budget_checks.routes,
+    budgets.routes,
     logs.routes,
     audit.routes,
 )
 
-_ABOUT = """Manage projects, credentials, keys and versioned routing configs, and read why every request went where
-it went.
+_ABOUT = """Manage projects, credentials, keys, budgets and versioned routing configs, and read why every request
+went where it went.
 
 Send `Authorization: Bearer mlx_mk_…`. Requests are camelCase, answers `{"data": …}` in snake_case, refusals
 `application/problem+json`.

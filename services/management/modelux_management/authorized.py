@@ -18,6 +18,7 @@ from modelux.config.v1 import admin_pb2 as pb
 from modelux_contracts.errors import Problem, ProblemError
 from modelux_management.admin import Admin
 from modelux_management.failures import problem_responses
+from modelux_management.wire import JsonFloat
 from modelux_runtime.auth import MANAGEMENT_KEY_PREFIX, ROLES, Role, allows, key_hash
 
 A = TypeVar("A", bound=Message)
@@ -154,7 +155,13 @@ def parse_json(body: bytes) -> object:
     """
     try:
         text = body.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_bounded_int)
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_int=_bounded_int,
+            parse_float=JsonFloat.parse,
+        )
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise _bad_json("invalid_json", f"The body is not JSON: {error.msg} at {place}.") from error

@@ -11,17 +11,25 @@ from pydantic import BaseModel, Field, JsonValue
 
 from modelux_management.wire import moment, usd
 from modelux_store.log_rows import LogAttempt, LogRecord, LogRow
+from routing_core.types import UsageExtras
 
 Outcome = Literal["ok", "error", "cancelled", "unknown"]
 
 
 class Usage(BaseModel):
-    """Tokens. `input` includes cached ones, `output` includes reasoning."""
+    """Tokens. `input` includes cached ones and those of sound and pictures, `output` includes reasoning."""
 
     input: int
     output: int
     cache_read: int
     cache_write: int
+    cache_write_1h: int = Field(description="Of `cache_write`: kept for an hour.")
+    input_audio: int
+    cache_audio_read: int = Field(description="Of `cache_read` and of `input_audio`.")
+    input_image: int = Field(description="Pictures and video frames.")
+    output_audio: int
+    output_image: int
+    web_searches: int = Field(description="Made by the provider and charged one by one.")
     reasoning: int
     estimated: bool = Field(description="True where the provider sent none and the proxy counted.")
 
@@ -48,7 +56,8 @@ class Log(BaseModel):
     tags: dict[str, str]
     end_user_id: str | None
     usage: Usage
-    cost_usd: float = Field(description="Of all attempts.")
+    cost_usd: float | None = Field(description="Of all attempts. Null where no price is known for one of them.")
+    charged_usd: float = Field(description="The same, with the ceiling that was charged where no price is known.")
     latency_ms: float
     ttft_ms: float | None
     overhead_ms: float = Field(description="Time in the proxy outside of provider calls.")
@@ -73,7 +82,9 @@ class Attempt(BaseModel):
     latency_ms: float
     ttft_ms: float | None
     usage: Usage
-    cost_usd: float
+    cost_usd: float | None = Field(description="Null where no price is known.")
+    charged_usd: float = Field(description="The cost, or the ceiling that was charged where no price is known.")
+    price_version: str | None = Field(description="Names the row of prices that the cost was taken from.")
 
 
 class LogDetail(Log):
@@ -109,7 +120,8 @@ def _fields(row: LogRow) -> dict[str, object]:
         "config_version": row.config_version or None,
         "usage": _usage(row),
         "tags": dict(row.tags),
-        "cost_usd": usd(row.cost_nano),
+        "cost_usd": None if row.price_unknown else usd(row.cost_nano),
+        "charged_usd": usd(row.cost_nano),
         "latency_ms": row.latency_us / 1000,
         "ttft_ms": _ms(row.ttft_us),
         "overhead_ms": row.overhead_us / 1000,
@@ -130,7 +142,9 @@ def _attempt(attempt: LogAttempt) -> Attempt:
         latency_ms=attempt.latency_us / 1000,
         ttft_ms=_ms(attempt.ttft_us),
         usage=_usage(attempt),
-        cost_usd=usd(attempt.cost_nano),
+        cost_usd=None if attempt.price_unknown else usd(attempt.cost_nano),
+        charged_usd=usd(attempt.cost_nano),
+        price_version=attempt.price_version or None,
     )
 
 
@@ -142,6 +156,7 @@ def _usage(row: LogRow | LogAttempt) -> Usage:
         cache_write=row.cache_write_tokens,
         reasoning=row.reasoning_tokens,
         estimated=row.usage_estimated,
+        **{name: row.usage_extras.get(name, 0) for name in UsageExtras.__match_args__},
     )
 
 

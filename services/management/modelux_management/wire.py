@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from fractions import Fraction
+from functools import partial
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
+from routing_core.money import NANO, nano_usd
+
 T = TypeVar("T")
 
-NANO = 10**9
-MAX_NANO = 10**15
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)
-_DECIMAL = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 
 
 class JsonFloat(float):
@@ -132,22 +130,18 @@ def _iso_text(value: object) -> object:
     return value
 
 
-def _nano(value: object) -> object:
+def _nano(value: object, most: int) -> int:
     """Dollars as a JSON number or text, with at most nine decimals, to nano-USD."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("give dollars as a number or as text, such as 2.5 or '0.075'")
-    text = value.literal if isinstance(value, JsonFloat) else str(value)
-    if not _DECIMAL.fullmatch(text):
-        raise ValueError("is not a number of dollars, such as 2.5 or '0.075'")
-    nano = Fraction(text) * NANO
-    if nano < 0 or nano > MAX_NANO:
-        raise ValueError("is not between 0 and 1,000,000 dollars")
-    if nano.denominator != 1:
-        raise ValueError("has more than nine decimals")
-    return int(nano)
+    plain = isinstance(value, JsonFloat) and "e" not in value.literal.lower()
+    nano = nano_usd(value.literal if plain else value)  # type: ignore[attr-defined]  # plain: it is a JsonFloat
+    if nano > most:
+        raise ValueError(f"is more than {most // NANO:,} dollars")
+    return nano
 
 
 Moment = Annotated[AwareDatetime, Field(strict=False), AfterValidator(_in_range), BeforeValidator(_iso_text)]
 """ISO 8601 with an offset; a naive time is refused."""
-NanoUsd = Annotated[int, BeforeValidator(_nano, json_schema_input_type=float | str)]
+NanoUsd = Annotated[int, BeforeValidator(partial(_nano, most=10**15), json_schema_input_type=float | str)]
 """Dollars on the wire, nano-USD in the code."""
+CapNanoUsd = Annotated[int, BeforeValidator(partial(_nano, most=10**18), json_schema_input_type=float | str)]
+"""The same for caps, which may be larger."""

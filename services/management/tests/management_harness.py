@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 from config_harness import Tenant
+
+from modelux_store.database import Database
 
 SINGLE = {"strategy": "single", "model": "gpt-4o-mini"}
 
@@ -65,3 +68,14 @@ def problem_of(answer: httpx2.Response) -> Any:
     assert body["request_id"] == answer.headers["x-request-id"]
     assert "Traceback" not in answer.text
     return body
+
+
+async def charge(database: Database, budget_id: str, value: str = "", *, unit: str = "usd", **amounts: int) -> None:
+    """Writes an account as spenders leave it behind. `settled` holds all that was charged."""
+    row = dict.fromkeys(("settled", "leased", "unknown", "forfeited", "overrun", "exceeded", "aborted"), 0)
+    row |= {"cap": 50_000_000, "window_start_us": 0, "window_end_us": 0, "started_us": 1} | amounts
+    values = {"budget_id": budget_id, "value": value, "unit": unit, "hard": True, **row}
+    values |= {name: bool(values[name]) for name in ("exceeded", "aborted")}
+    sql = "INSERT INTO ledger.account SELECT * FROM jsonb_populate_record(NULL::ledger.account, %(row)s::jsonb)"
+    async with database.transaction() as tx:
+        await tx.execute(sql, {"row": json.dumps(values | {"cap_cut": 0, "alerted_ppm": 0})})

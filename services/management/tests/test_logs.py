@@ -44,13 +44,24 @@ def event(number: int, organization_id: str, project_id: str) -> RequestComplete
         provider="" if failed else ("openai" if number % 2 else "anthropic"),
         tags={"run_id": f"run_{number % 3}", "team": "search"},
         end_user_id=f"user-{number % 2}",
-        usage=Usage(input=1000, output=247),
+        usage=Usage(input=1000, output=247, web_searches=2, cache_write_1h=3),
+        price_unknown=number == 7,
         cost_nano=2_134_000 * (number + 1),
         latency_us=238_000,
         ttft_us=138_000,
         attempts=[
             AttemptRecord(number=1, model="claude-haiku-4-5", provider="anthropic", kind="timeout", ttft_us=-1),
-            AttemptRecord(number=2, model="gpt-4o-mini", provider="openai", kind="ok", status=200, started_us=100_000),
+            AttemptRecord(
+                number=2,
+                model="gpt-4o-mini",
+                provider="openai",
+                kind="ok",
+                status=200,
+                started_us=100_000,
+                cost_nano=1000,
+                price_version="ceiling/9" if number == 7 else "override/price_1",
+                price_unknown=number == 7,
+            ),
         ],
         trace_json=json.dumps(TRACE).encode(),
         request_body=b'{"model": "@production", "messages": []}',
@@ -145,6 +156,20 @@ async def _detail(acme: Client) -> None:
         (1, "timeout", None, 0.0),
         (2, "ok", 0.0, 100.0),
     ]
+
+
+    usage = found["usage"]
+    assert (usage["input"], usage["web_searches"], usage["cache_write_1h"], usage["input_audio"]) == (1000, 2, 3, 0)
+    first, second = found["attempt_log"]
+    assert (first["price_version"], second["price_version"]) == (None, "override/price_1")
+    assert (second["cost_usd"], second["charged_usd"], found["charged_usd"]) == (1e-6, 1e-6, 0.004268)
+
+
+async def _unknown_price(acme: Client) -> None:
+    found = (await acme.get("/logs/req_7"))["data"]
+    attempt = found["attempt_log"][1]
+    assert (found["cost_usd"], found["charged_usd"]) == (None, 0.017072)
+    assert (attempt["cost_usd"], attempt["charged_usd"], attempt["price_version"]) == (None, 1e-6, "ceiling/9")
 
 
 async def _bad_queries(acme: Client) -> None:

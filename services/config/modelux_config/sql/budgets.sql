@@ -47,11 +47,13 @@ SELECT pg_notify('ledger_recall', json_build_object('budget', %(id)s::text)::tex
 -- clock: the ledger's time
 SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now_us
 
--- accounts: of the current window, those that spent most first
+-- accounts: of the current window, the values that spent most first, the accounts of one value together
 SELECT * FROM (
-    SELECT a.*, row_number() OVER (ORDER BY settled + leased DESC, value, unit) AS position
-    FROM ledger.account a
-    WHERE budget_id = %(id)s AND window_start_us = %(window_start_us)s AND (%(value)s = '' OR value = %(value)s)
+    SELECT spent.*, row_number() OVER (ORDER BY most DESC, value, unit DESC) AS position
+    FROM (
+        SELECT a.*, max(settled + leased) OVER (PARTITION BY value) AS most FROM ledger.account a
+        WHERE budget_id = %(id)s AND window_start_us = %(window_start_us)s AND (%(value)s = '' OR value = %(value)s)
+    ) spent
 ) ranked WHERE position > %(after)s::bigint ORDER BY position LIMIT %(limit)s
 
 -- accounts_of: of one value in one window

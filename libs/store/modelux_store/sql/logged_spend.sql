@@ -1,0 +1,12 @@
+-- What logged calls cost that began in a window and ended after their account was opened, per value of a budget's scope.
+SELECT
+    /* value */ AS value, toInt64(sum(cost_nano)) AS cost_nano, toInt64(uniqExact(request_id)) AS requests
+FROM /* table */ FINAL
+WHERE organization_id = {organization_id:String}
+    AND ({project_id:String} = '' OR project_id = {project_id:String})
+    AND /* began */ >= fromUnixTimestamp64Micro({start_us:Int64}, 'UTC')
+    AND /* began */ < fromUnixTimestamp64Micro({end_us:Int64}, 'UTC')
+    AND has({values:Array(String)}, value)
+    AND toUnixTimestamp64Micro(/* began */) + latency_us /* begun */
+        >= transform(value, {values:Array(String)}, {opened_us:Array(Int64)}, toInt64(0))
+GROUP BY value
