@@ -44,6 +44,10 @@ class LogRow:
     body_shed: bool
     price_version: str
     response_id: str
+    price_unknown: bool
+    """Of an attempt: `cost_nano` includes a ceiling, not a price."""
+    usage_extras: Mapping[str, int]
+    """What few calls have, by its name in `routing_core.types.UsageExtras`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,11 @@ class LogAttempt:
     cache_write_tokens: int
     reasoning_tokens: int
     usage_estimated: bool
+    usage_extras: Mapping[str, int]
     cost_nano: int
+    price_version: str
+    """Names the row of prices that `cost_nano` was taken from; empty in old logs."""
+    price_unknown: bool
 
 
 @dataclass(frozen=True, slots=True)

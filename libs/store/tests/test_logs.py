@@ -79,6 +79,8 @@ def requests() -> dict[str, list[object]]:
         "input_tokens": list(numbers),
         "output_tokens": [2 * n for n in numbers],
         "cost_nano": [1000 * n for n in numbers],
+        "usage_extras": [{"web_searches": n} if n % 2 else {} for n in numbers],
+        "price_unknown": [n == 3 for n in numbers],
         "latency_us": [100 * n for n in numbers],
         "ttft_us": [None if n % 2 else n for n in numbers],
         "attempts": [1 for _ in numbers],
@@ -110,6 +112,9 @@ def attempts() -> dict[str, list[object]]:
         "kind": ["ok" if number == 2 else "timeout" for _, number in pairs],
         "status": [200 if number == 2 else 0 for _, number in pairs],
         "ttft_us": [None for _ in pairs],
+        "usage_extras": [{"output_audio": 7} for _ in pairs],
+        "price_version": ["override/price_1" for _ in pairs],
+        "price_unknown": [n == 3 for n, _ in pairs],
     }
 
 
@@ -178,6 +183,16 @@ async def test_a_request_is_read_with_everything(logs: Logs) -> None:
         (1, "timeout", None),
         (2, "ok", None),
     ]
+
+
+async def test_usage_and_price_of_each_attempt_are_read(logs: Logs) -> None:
+    record = await logs.get("org_1", "req_003")
+    assert record is not None
+    assert (record.row.usage_extras, record.row.price_unknown) == ({"web_searches": 3}, True)
+    assert {(each.price_version, each.price_unknown) for each in record.attempts} == {("override/price_1", True)}
+    assert record.attempts[0].usage_extras == {"output_audio": 7}
+    (row,) = (await logs.page(LogFilter("org_1", min_cost_nano=3000, max_cost_nano=3000), limit=1)).rows
+    assert (row.request_id, row.price_unknown) == ("req_003", True)
 
 
 async def test_no_organization_reads_anothers_requests(logs: Logs) -> None:

@@ -8,6 +8,16 @@ from modelux.events.v1.request_pb2 import AttemptRecord, RequestCompleted, Usage
 
 Columns = dict[str, list[object]]
 
+EXTRAS = (
+    "cache_write_1h",
+    "input_audio",
+    "cache_audio_read",
+    "input_image",
+    "output_audio",
+    "output_image",
+    "web_searches",
+)
+"""Fields of `Usage` that are kept in one column."""
 _EARLIEST_US = 946_684_800_000_000  # 2000-01-01
 _LATEST_US = 4_102_444_800_000_000  # 2100-01-01
 
@@ -58,6 +68,7 @@ def request_columns(events: Sequence[RequestCompleted]) -> Columns:
         "estimated_input_tokens": [e.estimated_input_tokens for e in events],
         "max_tokens": [e.max_tokens for e in events],
         "needs": [list(e.needs) for e in events],
+        "price_unknown": [e.price_unknown for e in events],
         "trace": [e.trace_json for e in events],
         "request_body": [e.request_body for e in events],
         "response_body": [e.response_body for e in events],
@@ -92,6 +103,8 @@ def _attempt_columns(attempts: Sequence[AttemptRecord]) -> Columns:
         "ttft_us": [_measured(a.ttft_us) for a in attempts],
         **_usage_columns([a.usage for a in attempts]),
         "cost_nano": [a.cost_nano for a in attempts],
+        "price_version": [a.price_version for a in attempts],
+        "price_unknown": [a.price_unknown for a in attempts],
     }
 
 
@@ -103,7 +116,13 @@ def _usage_columns(usages: Sequence[Usage]) -> Columns:
         "cache_write_tokens": [u.cache_write for u in usages],
         "reasoning_tokens": [u.reasoning for u in usages],
         "usage_estimated": [u.estimated for u in usages],
+        "usage_extras": [_extras(u) for u in usages],
     }
+
+
+def _extras(usage: Usage) -> dict[str, int]:
+    """What few calls have, by name; empty for most."""
+    return {name: count for name in EXTRAS if (count := getattr(usage, name))}
 
 
 def _measured(microseconds: int) -> int | None:

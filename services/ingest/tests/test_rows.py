@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from modelux.events.v1.request_pb2 import RequestCompleted
+from modelux.events.v1.request_pb2 import AttemptRecord, RequestCompleted, Usage
 from modelux_ingest.rows import attempt_columns, flaw, request_columns
 
 EventMaker = Callable[..., RequestCompleted]
@@ -30,6 +30,19 @@ def test_every_field_of_the_event_has_a_column(make_event: EventMaker) -> None:
     columns = request_columns([make_event(1)])
     fields = {field.name for field in RequestCompleted.DESCRIPTOR.fields}
     assert {renamed.get(name, name) for name in fields} <= columns.keys()
+
+
+def test_every_part_of_a_usage_has_its_place(make_event: EventMaker) -> None:
+    names = [field.name for field in Usage.DESCRIPTOR.fields]
+    usage = Usage(**{name: place for place, name in enumerate(names, 2)})  # type: ignore[arg-type]  # fields by name
+    attempt = AttemptRecord(number=1, usage=usage, price_version="override/price_1", price_unknown=True)
+    columns = attempt_columns([make_event(1, attempts=[attempt])])
+    plain = {f"{name}_tokens": name for name in names} | {"usage_estimated": "estimated"}
+    stored = {plain[column]: value for column, (value,) in columns.items() if column in plain}
+    (extras,) = columns["usage_extras"]
+    assert stored | extras == {name: getattr(usage, name) for name in names}  # type: ignore[operator]  # a dict
+    assert (columns["price_version"], columns["price_unknown"]) == (["override/price_1"], [True])
+    assert request_columns([make_event(1)])["usage_extras"] == [{}]
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,7 @@ async def test_filters(clients: tuple[Client, Client]) -> None:
     assert (await globex.refused("GET", "/logs/req_3", 404))["code"] == "not_found"
     await _pages(acme)
     await _detail(acme)
+    await _unknown_price(acme)
     await _bad_queries(acme)
 
 
@@ -156,7 +157,6 @@ async def _detail(acme: Client) -> None:
         (1, "timeout", None, 0.0),
         (2, "ok", 0.0, 100.0),
     ]
-
 
     usage = found["usage"]
     assert (usage["input"], usage["web_searches"], usage["cache_write_1h"], usage["input_audio"]) == (1000, 2, 3, 0)
