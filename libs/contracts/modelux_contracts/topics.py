@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from google.protobuf.message import Message as Proto
 
+from modelux.events.v1.budget_pb2 import BudgetAlert, BudgetExceeded, PriceUnknown, RunAborted, RunLooping
 from modelux.events.v1.config_pb2 import ConfigChanged
 from modelux.events.v1.health_pb2 import ProviderHealthChanged
 from modelux.events.v1.request_pb2 import RequestCompleted
@@ -33,8 +34,25 @@ PROVIDER_HEALTH_CHANGED = Topic(
     "provider.health_changed", ProviderHealthChanged, "ingest", ("proxy",), key="model:provider"
 )
 CONFIG_CHANGED = Topic("config.changed", ConfigChanged, "config", (), key="organization_id")
+BUDGET_ALERT = Topic("budget.alert", BudgetAlert, "config", (), key="organization_id")
+BUDGET_EXCEEDED = Topic("budget.exceeded", BudgetExceeded, "config", (), key="organization_id")
+RUN_ABORTED = Topic("run.aborted", RunAborted, "config", (), key="organization_id")
+RUN_LOOPING = Topic("run.looping", RunLooping, "ingest", (), key="project_id")
+PRICE_UNKNOWN = Topic("price.unknown", PriceUnknown, "ingest", (), key="project_id")
 
-TOPICS: Mapping[str, Topic] = {t.name: t for t in (REQUEST_COMPLETED, PROVIDER_HEALTH_CHANGED, CONFIG_CHANGED)}
+TOPICS: Mapping[str, Topic] = {
+    t.name: t
+    for t in (
+        REQUEST_COMPLETED,
+        PROVIDER_HEALTH_CHANGED,
+        CONFIG_CHANGED,
+        BUDGET_ALERT,
+        BUDGET_EXCEEDED,
+        RUN_ABORTED,
+        RUN_LOOPING,
+        PRICE_UNKNOWN,
+    )
+}
 
 DEAD_LETTER_SUFFIX = ".dlq"
 

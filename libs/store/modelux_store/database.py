@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import psycopg
+import psycopg.sql
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -44,7 +45,8 @@ class Transaction:
 class Database:
     """A pool of connections. Survives restarts of the server: calls in between raise `Unavailable`."""
 
-    def __init__(self, pool: AsyncConnectionPool[_Connection]) -> None:
+    def __init__(self, url: str, pool: AsyncConnectionPool[_Connection]) -> None:
+        self._url = url
         self._pool = pool
 
     @classmethod
@@ -75,7 +77,7 @@ class Database:
             open=False,
         )
         await pool.open(wait=False)
-        return cls(pool)
+        return cls(url, pool)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -94,6 +96,23 @@ class Database:
             cancelled.heed()
         except psycopg.errors.UniqueViolation as error:
             raise AlreadyExists(error.diag.constraint_name or "") from error
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise Unavailable(_reason(error)) from error
+
+    @asynccontextmanager
+    async def listening(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
+        """The payloads of what is notified on `channel` from now on, over a connection of its own.
+
+        Raises `Unavailable`, in the block too, when there is no connection or it breaks: what came meanwhile is lost.
+        """
+        try:
+            connection = await psycopg.AsyncConnection.connect(
+                self._url, autocommit=True, connect_timeout=_CONNECT_S, application_name="modelux"
+            )
+            async with connection:
+                await connection.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
+                async with aclosing(connection.notifies()) as notices:
+                    yield (notice.payload async for notice in notices)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise Unavailable(_reason(error)) from error
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import grpc.aio
@@ -31,6 +32,8 @@ from modelux_store.outbox import relay
 from modelux_telemetry.meters import Meters, exported
 
 log = logging.getLogger(__name__)
+
+_Work = Callable[[], Coroutine[object, object, None]]
 
 SCHEMAS = ("outbox", "config", "ledger")
 
@@ -77,18 +80,22 @@ async def serve(settings: ConfigSettings, platform: Platform) -> AsyncIterator[T
             # Whoever may open the socket may bootstrap: nobody but our own account.
             Path(target.removeprefix("unix:")).chmod(0o600)
         with exported(edge.meters):
-            yield [_run(platform, feed, started, edge.meters)]
+            upkeep: list[_Work] = [
+                ledger.recalls.run,
+                partial(ledger_upkeep.run, ledger, settings.ledger_silent_s * 1_000_000),
+            ]
+            yield [_run(platform, feed, started, edge.meters, upkeep)]
 
 
-async def _run(platform: Platform, feed: Feed, started: asyncio.Event, meters: Meters) -> None:
+async def _run(platform: Platform, feed: Feed, started: asyncio.Event, meters: Meters, upkeep: Sequence[_Work]) -> None:
     await _migrate(platform.database)
     started.set()
     async with asyncio.TaskGroup() as group:
         group.create_task(feed.run())
         group.create_task(relay(platform.database, platform.bus))
-        group.create_task(ledger.recalls.run())
-        group.create_task(ledger_upkeep.run(ledger, silent_us))
         group.create_task(watch_outbox(platform.database, meters))
+        for work in upkeep:
+            group.create_task(work())
 
 
 async def _migrate(database: Database) -> None:

@@ -1,0 +1,208 @@
+"""The lease ledger over PostgreSQL: each operation is one transaction around the core's decision."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar, cast
+
+from modelux_config import ledger_events
+from modelux_config.ledger_recalls import Recalls
+from modelux_config.ledger_rows import (
+    Retry,
+    Terms,
+    lease_of,
+    lock_accounts,
+    op_of,
+    read_leases,
+    save,
+    terms_of,
+)
+from modelux_config.records import Row
+from modelux_config.statements import sql
+from modelux_contracts.ids import new_id
+from modelux_store.database import AlreadyExists, Database, Transaction
+from routing_core.ledger import server
+from routing_core.ledger.messages import Ask, Denied, Granted, Joined, LeaseAnswer, LeaseReport, lease_name
+from routing_core.ledger.messages import op_of as ask_of
+from routing_core.ledger.server import Replica, Unit
+
+LIVE_US = 60_000_000
+ATTEMPTS = 5
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A transaction under way: the rows so far, and what is known of the budgets."""
+
+    tx: Transaction
+    unit: Unit
+    terms: dict[str, Terms]
+    heard_us: int
+    opens: bool
+    """Whether missing accounts are made: only from the second attempt on, see `lock_accounts`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """One per process; several work side by side on one database."""
+
+    database: Database
+    recalls: Recalls
+
+    async def join(self, replica_id: str) -> Joined:
+        """Begins a life of a replica. Raises `Unavailable`, as all of these."""
+        name = replica_id or new_id("rep_")
+        return await self._attempts(lambda tx, opens: self._join(tx, name, opens))
+
+    async def grant(self, replica_id: str, epoch: int, op_id: str, asks: Sequence[Ask]) -> tuple[Granted, ...] | Denied:
+        """Grants all or nothing. Where it is short and others hold idle slices, they are called back first."""
+        names = (replica_id, epoch, op_id, asks)
+        answer, recall = await self._attempts(lambda tx, opens: self._grant(tx, opens, *names, final=False))
+        if not recall:
+            return answer
+        assert isinstance(answer, Denied)
+        assert answer.account is not None
+        await self.recalls.returned(answer.account.meter)
+        answer, _ = await self._attempts(lambda tx, opens: self._grant(tx, opens, *names, final=True))
+        return answer
+
+    async def report(self, replica_id: str, epoch: int, reports: Sequence[LeaseReport]) -> list[LeaseAnswer]:
+        """Takes over totals of leases; none: a sign of life."""
+        answers = await self._attempts(lambda tx, opens: self._report(tx, opens, replica_id, epoch, reports))
+        self.recalls.came_back(told.meter for told in reports)
+        return answers
+
+    async def reap(self, silent_us: int) -> int:
+        """Charges what silent replicas hold; the sum."""
+        async with self.database.transaction() as tx:
+            rows = await tx.fetch_all(sql("ledger", "silent"), {"silent_us": silent_us})
+        total = 0
+        for row in rows:
+            name = cast(str, row["replica_id"])
+            total += await self._attempts(partial(self._reap, replica_id=name, silent_us=silent_us))
+        return total
+
+    async def _attempts(self, work: Callable[[Transaction, bool], Awaitable[T]]) -> T:
+        for attempt in range(ATTEMPTS):
+            try:
+                async with self.database.transaction() as tx:
+                    return await work(tx, attempt > 0)
+            except (Retry, AlreadyExists):
+                if attempt == ATTEMPTS - 1:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _join(self, tx: Transaction, replica_id: str, opens: bool) -> Joined:
+        begun = await _begin_alone(tx, replica_id, opens)
+        joined = server.join(begun.unit, replica_id)
+        await save(tx, begun.unit)
+        return joined
+
+    async def _reap(self, tx: Transaction, opens: bool, *, replica_id: str, silent_us: int) -> int:
+        begun = await _begin_alone(tx, replica_id, opens)
+        amount = server.reap(begun.unit, replica_id, silent_us)
+        await ledger_events.alerts(tx, begun.unit, begun.terms)
+        await save(tx, begun.unit)
+        return amount
+
+    async def _grant(
+        self, tx: Transaction, opens: bool, replica_id: str, epoch: int, op_id: str, asks: Sequence[Ask], *, final: bool
+    ) -> tuple[tuple[Granted, ...] | Denied, bool]:
+        """The answer, and whether it is worth while to wait for what others hold."""
+        begun, op = await _begin(tx, opens, replica_id, [ask.meter.budget_id for ask in asks], op_id)
+        unit, terms = begun.unit, begun.terms
+        in_force = {ask.meter: terms[ask.meter.budget_id] for ask in asks if _in_force(terms, ask)}
+        current = {meter: (meter, each.window(unit.now_us)[0]) for meter, each in in_force.items()}
+        keys = list(current.values())
+        if op is not None:
+            unit.ops[op_id] = op_of(op)
+            unit.leases = await read_leases(tx, [lease_name(op_id, index) for index in range(len(asks))])
+            keys += [(lease.meter, lease.window_start_us) for lease in unit.leases.values()]
+        await _lock(begun, keys)
+        for meter, key in current.items():
+            if key in unit.accounts:
+                account = unit.current[meter] = unit.accounts[key]
+                server.change_cap(unit, account, in_force[meter].cap(meter.unit), in_force[meter].hard)
+                in_force[meter].limit_duration(account)
+        aborted = {meter for meter, account in unit.current.items() if account.aborted}
+        answer = server.grant(unit, replica_id, epoch, op_id, asks, final=False)
+        short = isinstance(answer, Denied) and answer.reason == "exceeded" and op is None
+        if short:
+            assert isinstance(answer, Denied)
+            if not final and await self.recalls.begin(tx, answer, replica_id, unit.live_replicas):
+                return answer, True
+            answer = server.grant(unit, replica_id, epoch, op_id, asks)
+        if isinstance(answer, Denied) and op is None:
+            await ledger_events.denied(tx, begun.unit, begun.terms, answer, replica_id, op_id, aborted)
+        await ledger_events.alerts(tx, unit, terms)
+        await save(tx, unit, begun.heard_us)
+        return answer, False
+
+    async def _report(
+        self, tx: Transaction, opens: bool, replica_id: str, epoch: int, reports: Sequence[LeaseReport]
+    ) -> list[LeaseAnswer]:
+        begun, _ = await _begin(tx, opens, replica_id, [told.meter.budget_id for told in reports], "")
+        unit, names = begun.unit, [told.lease_id for told in reports]
+        if names:
+            keys = server.report_accounts(await read_leases(tx, names), reports)
+            await _lock(begun, keys)
+            # Whoever changes a lease holds its account: from here on they stay as they are.
+            unit.leases = await read_leases(tx, names)
+            if not set(server.report_accounts(unit.leases, reports)) <= set(keys):
+                raise Retry
+            asked = [ask_of(name) for name in names if name not in unit.leases]
+            for row in await tx.fetch_all(sql("ledger", "ops"), {"op_ids": asked}) if asked else []:
+                unit.ops[cast(str, row["op_id"])] = op_of(row)
+        answers = server.report(unit, replica_id, epoch, reports)
+        await ledger_events.alerts(tx, unit, begun.terms)
+        await save(tx, unit, begun.heard_us)
+        return answers
+
+
+async def _begin(
+    tx: Transaction, opens: bool, replica_id: str, budget_ids: Sequence[str], op_id: str
+) -> tuple[Begun, Row | None]:
+    """The rows to begin with, and what came of the ask before."""
+    named = {"replica_id": replica_id, "budget_ids": sorted(set(budget_ids)), "op_id": op_id, "live_us": LIVE_US}
+    row = await tx.fetch_one(sql("ledger", "begin"), named)
+    assert row is not None
+    unit, heard_us = _unit(row, replica_id)
+    unit.live_replicas = max(cast(int, row["live_replicas"]), 1)
+    terms = terms_of(cast("list[Row] | None", row["budgets"]))
+    return Begun(tx, unit, terms, heard_us, opens), cast("Row | None", row["op"])
+
+
+async def _begin_alone(tx: Transaction, replica_id: str, opens: bool) -> Begun:
+    """A replica with all its leases and their accounts, while it can do nothing."""
+    row = await tx.fetch_one(sql("ledger", "begin_alone"), {"replica_id": replica_id})
+    assert row is not None
+    unit, heard_us = _unit(row, replica_id)
+    leases = [lease_of(each) for each in await tx.fetch_all(sql("ledger", "leases_of"), {"replica_id": replica_id})]
+    unit.leases = {lease.lease_id: lease for lease in leases}
+    budget_ids = sorted({lease.meter.budget_id for lease in leases})
+    terms = terms_of(await tx.fetch_all(sql("ledger", "budgets"), {"budget_ids": budget_ids})) if leases else {}
+    begun = Begun(tx, unit, terms, heard_us, opens)
+    await _lock(begun, sorted({(lease.meter, lease.window_start_us) for lease in leases}))
+    return begun
+
+
+async def _lock(begun: Begun, keys: Sequence[server.AccountKey]) -> None:
+    if keys and not await lock_accounts(begun.tx, begun.unit, keys, begun.terms, opens=begun.opens):
+        raise Retry
+
+
+def _unit(row: Row, replica_id: str) -> tuple[Unit, int]:
+    unit = Unit(cast(int, row["now_us"]))
+    if row["epoch"] is None:
+        return unit, 0
+    heard_us = cast(int, row["heard_us"])
+    unit.replicas[replica_id] = Replica(replica_id, cast(int, row["epoch"]), heard_us)
+    return unit, heard_us
+
+
+def _in_force(terms: Mapping[str, Terms], ask: Ask) -> bool:
+    found = terms.get(ask.meter.budget_id)
+    return found is not None and found.in_force
