@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from modelux_cli.up import seeds
+from modelux_cli.up.command import Options, run_up
+from modelux_cli.up.kind import keep_apart
 from modelux_cli.up.layout import LONGEST_SOCKET_PATH, config_socket
 from modelux_cli.up.secrets import load_or_create
 from modelux_cli.up.traffic import bodies
@@ -28,6 +30,24 @@ def test_a_key_file_that_is_not_ours_is_refused(tmp_path: Path, text: str) -> No
     (tmp_path / "keys.json").write_text(text)
     with pytest.raises(ModeluxError, match="not a key file"):
         load_or_create(tmp_path / "keys.json")
+
+
+@pytest.mark.parametrize(("first", "owner"), [(True, "the demo"), (False, "real use")])
+def test_a_data_folder_serves_the_demo_or_real_use_but_not_both(tmp_path: Path, first: bool, owner: str) -> None:
+    for _ in range(2):
+        keep_apart(tmp_path, demo=first)
+    with pytest.raises(ModeluxError, match=f"belongs to {owner}. Start it with"):
+        keep_apart(tmp_path, demo=not first)
+    keep_apart(tmp_path, demo=first)
+
+
+def test_up_refuses_a_folder_of_the_other_kind_before_it_makes_keys(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep_apart(tmp_path, demo=True)
+    assert run_up(Options(tmp_path, "127.0.0.1", 8080, False, False)) == 2
+    assert f"{tmp_path} belongs to the demo" in capsys.readouterr().err
+    assert not (tmp_path / "keys.json").exists()
 
 
 def test_a_socket_path_that_is_too_long_for_the_kernel_moves_to_a_short_one(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from modelux.config.v1.admin_pb2 import BootstrapRequest, BootstrapResponse
 from modelux.config.v1.admin_pb2_grpc import AdminServiceStub
 from modelux_cli.up import seeds
 from modelux_cli.up.engines import engines
+from modelux_cli.up.kind import keep_apart
 from modelux_cli.up.layout import Machine, Ports, config_socket
 from modelux_cli.up.probe import answers, is_free, local
 from modelux_cli.up.secrets import load_or_create, write_private
@@ -49,6 +50,7 @@ def run_up(options: Options) -> int:
     status = 0
     try:
         with _owned(options.data_dir):
+            keep_apart(options.data_dir, demo=options.demo)
             asyncio.run(_up(options))
     except* (ModeluxError, EngineError) as refused:
         for each in _leaves(refused):
