@@ -169,7 +169,8 @@ def change_cap(account: Account, cap: int, hard: bool) -> None:
 
 def thresholds(account: Account, ppms: Sequence[int]) -> list[int]:
     """The shares of the cap, in millionths, that `settled` passed since the last call; each is told once per window."""
-    passed = [ppm for ppm in sorted(ppms) if ppm > account.alerted_ppm and account.settled * 10**6 >= ppm * account.cap]
+    share = account.settled * 10**6
+    passed = [ppm for ppm in sorted(ppms) if ppm > account.alerted_ppm and share >= max(ppm * account.cap, 1)]
     if passed:
         account.alerted_ppm = passed[-1]
     return passed

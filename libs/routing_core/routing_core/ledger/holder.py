@@ -110,7 +110,10 @@ class Holder:
     # Calls
 
     def reserve(self, wants: Sequence[Want], now_us: int) -> Held | None:
-        """Hold every want, or none and return None. Never waits; about a microsecond per meter."""
+        """Hold every want, or none and return None. Never waits; below a microsecond per meter.
+
+        Raises ValueError for a negative amount.
+        """
         parts: list[tuple[Slot, int]] = []
         pools = self._pools
         for meter, amount in wants:
@@ -119,12 +122,14 @@ class Holder:
                 self._put_back(parts)
                 return None
             slot = pool.head
-            if amount <= slot.free and now_us < slot.until_us:
+            if 0 <= amount <= slot.free and now_us < slot.until_us:
                 slot.free -= amount
                 slot.reserved += amount
                 parts.append((slot, amount))
-            elif not pool.gather(amount, now_us, parts):
+            elif amount < 0 or not pool.gather(amount, now_us, parts):
                 self._put_back(parts)
+                if amount < 0:
+                    raise ValueError(f"{amount} of {meter} cannot be reserved: a bound is 0 or more")
                 return None
             pool.taken += amount
             pool.used_us = now_us
@@ -143,10 +148,13 @@ class Holder:
     def settle(self, held: Held, amounts: Sequence[int] | None) -> None:
         """The call ended and cost this much, want by want; None: nobody knows, and all that was held is charged.
 
-        More than was held is an overrun: charged as well, and told apart. Raises ValueError if it was not dispatched.
+        More than was held is an overrun: charged as well, and told apart. Raises ValueError, and does nothing, if it
+        was not dispatched or `amounts` is not one cost of 0 or more for each want.
         """
         if held.state != "dispatched":
             raise ValueError(f"a call is settled after its dispatch and before it ended, and this one is {held.state}")
+        if amounts is not None and (len(amounts) != len(held.wants) or min(amounts, default=0) < 0):
+            raise ValueError(f"{list(amounts)} are not the costs of {len(held.wants)} wants")
         held.state = "done"
         if amounts is None:
             for slot, part in held.parts:
@@ -278,6 +286,11 @@ class Holder:
         """Before the end of the process: all that no call holds goes back with the next reports."""
         self.recall(list(self._pools))
 
+    def forget_ended(self) -> None:
+        """At an orderly end, when all was answered: no later life needs to tell of ended leases again."""
+        for lease_id in list(self._retained):
+            self._forget(lease_id)
+
     def answered(self, report: LeaseReport, state: AnswerState, view: AccountView | None) -> None:
         """The ledger's answer to one report; answers may be lost, come twice or late."""
         if state == "fenced":
@@ -322,6 +335,14 @@ class Holder:
         """The meters that will run dry in half a slice's time, to ask ahead for."""
         half_us = self._limits.slice_us // 2
         return [meter for meter, pool in self._pools.items() if pool.usable(now_us) < pool.slice(half_us, now_us)]
+
+    def reserved(self, unit: str) -> int:
+        """What calls under way hold, over all meters of a unit."""
+        return sum(slot.open + slot.reserved for slot in self._slots.values() if slot.meter.unit == unit)
+
+    def empty(self) -> bool:
+        """Whether nothing is held, nothing is on its way and nothing is left to be told."""
+        return not (self._slots or self._asks or self._giving_up or self._retained)
 
     def faults(self) -> list[str]:
         """What does not add up, for tests: every lease is what was spent, is open, is reserved or is free."""

@@ -147,8 +147,7 @@ class Pool:
 
     def drop(self, slot: Slot) -> None:
         """Spend from it no more."""
-        if slot in self.slots:
-            self.slots.remove(slot)
+        self.slots.remove(slot)
         if self.head is slot:
             self.head = max(self.slots, key=_free, default=NOTHING)
 
@@ -162,7 +161,7 @@ class Pool:
 
     def gather(self, amount: int, now_us: int, taken: list[tuple[Slot, int]]) -> bool:
         """Take `amount` from one lease if one holds it, else from several; false: all together do not hold it."""
-        if amount > self.usable(now_us) or not self.slots:
+        if amount > self.usable(now_us):
             return False
         for slot in sorted(self.slots, key=_free, reverse=True):
             part = min(slot.free, amount) if now_us < slot.until_us else 0
@@ -173,8 +172,8 @@ class Pool:
                 amount -= part
             if not amount:
                 self.head = slot
-                break
-        return True
+                return True
+        return False
 
 
 class Held:

@@ -8,14 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ledger_world import Call, Database, MemoryTable, Replica, Terms, Truth, Violation, expected
+from ledger_audit import Done, audit
+from ledger_world import MINUTE, SECOND, Call, Database, MemoryTable, Replica, Truth, Violation, budgets
 
 from routing_core.ledger.holder import GrantAsk, Holder, Limits
 from routing_core.ledger.messages import Denied, Joined
 from routing_core.ledger.meters import Meter, Want
-
-SECOND = 1_000_000
-MINUTE = 60 * SECOND
 
 
 @dataclass(frozen=True)
@@ -31,16 +29,6 @@ class Rules:
 RULES = Rules()
 
 
-@dataclass(frozen=True)
-class Done:
-    """What a run came to."""
-
-    settled: int
-    denied: int
-    charged: int
-    paid: int
-
-
 class Simulation:
     """A few replicas, some budgets, one database, a network that loses, repeats, delays and reorders."""
 
@@ -52,7 +40,7 @@ class Simulation:
         self.overruns = seed % 4 == 3
         self.now_us = 1_700_000_000 * SECOND + rng.randrange(MINUTE)
         self.truth = Truth()
-        self.terms = self._budgets()
+        self.terms = budgets(rng)
         self.meters = list(self.terms)
         self.db = Database(self.terms, self.truth)
         self.net: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
@@ -65,19 +53,6 @@ class Simulation:
             retain_us=10**12 if self.fails_over else rng.choice((0, 5 * SECOND)),
         )
         self.replicas = [Replica(self.new("r"), rng.randrange(MINUTE)) for _ in range(rng.randint(1, 4))]
-
-    def _budgets(self) -> dict[Meter, Terms]:
-        rng = self.rng
-        terms = {}
-        for index in range(rng.choice((1, 1, 2, 3))):
-            unit = "calls" if index == 2 else "usd"
-            terms[Meter(f"bud_{index}", rng.choice(("", "run-1")), unit)] = Terms(
-                cap=rng.choice((10, 40, 200)) if unit == "calls" else rng.choice((1_000, 5_000, 20_000, 80_000)),
-                hard=rng.random() < 0.85,
-                window_us=rng.choice((0, 0, 5 * SECOND, 20 * SECOND)),
-                max_duration_us=rng.choice((0, 0, 0, 0, 0, 8 * SECOND)),
-            )
-        return terms
 
     def new(self, prefix: str) -> str:
         self.ids += 1
@@ -353,7 +328,7 @@ class Simulation:
             self._drain(replica)
         for replica_id in self.lost:
             self.db.reap(self.now_us, replica_id, 0)
-        return self.check_books()
+        return audit(self.db, self.truth, self.lost, faultless=self.faultless)
 
     def _end(self, replica: Replica) -> None:
         replica.paused = False
@@ -383,57 +358,6 @@ class Simulation:
                 self.join(replica)
             self._report(replica, holder.reports(self.now_us + replica.boot_us))
         raise Violation(f"I6: never comes to rest: {holder.reports(self.now_us + replica.boot_us)}")
-
-    def check_books(self) -> Done:
-        unit = self.db.unit
-        wanted = expected(self.truth.calls)
-        sums: dict[Any, list[int]] = {key: [0, 0, 0, 0] for key in unit.accounts}
-        for lease in unit.leases.values():
-            settled, unknown, overrun = wanted.get(lease.lease_id, (0, 0, 0))
-            rest = lease.granted - lease.settled if lease.state == "forfeited" else 0
-            told = (lease.settled, lease.unknown, lease.overrun)
-            if lease.state == "active":
-                raise Violation(f"I5: still leased: {lease}")
-            if lease.state == "closed" and told != (settled, unknown, overrun):
-                raise Violation(f"I5: closed with {told}, is {(settled, unknown, overrun)}: {lease}")
-            if lease.settled + rest < settled or lease.overrun > overrun:
-                raise Violation(f"I5: charged less than was spent ({settled}, {overrun}): {lease}")
-            if lease.overrun != overrun and lease.replica_id not in self.lost:
-                raise Violation(f"I11: an overrun of {overrun} was not told: {lease}")
-            for index, amount in enumerate((lease.settled + lease.overrun + rest, lease.unknown, lease.overrun, rest)):
-                sums[lease.meter, lease.window_start_us][index] += amount
-        for key, account in unit.accounts.items():
-            if account.leased or sums[key] != [account.settled, account.unknown, account.overrun, account.forfeited]:
-                raise Violation(f"I5: {account}, its leases: {sums[key]}")
-        self._check_forgotten(wanted)
-        return self._done()
-
-    def _check_forgotten(self, wanted: dict[str, list[int]]) -> None:
-        """A lease that was spent from is in the books, unless both the database and its spender lost their memory."""
-        for call in self.truth.calls:
-            for lease_id, _ in call.parts:
-                known = lease_id in self.db.unit.leases or not any(wanted[lease_id])
-                if not known and not (self.db.set_back and self.lost):
-                    raise Violation(f"I5: {lease_id} was spent from and is not in the books")
-
-    def _done(self) -> Done:
-        charged = sum(account.settled for account in self.db.unit.accounts.values())
-        paid = sum(
-            cost if call.known else min(cost, want.amount)
-            for call in self.truth.calls
-            for want, cost in zip(call.wants, call.costs, strict=True)
-        )
-        if not self.db.set_back and not self.lost and charged < paid:
-            raise Violation(f"I5: charged {charged}, paid {paid}")
-        exact = self.is_exact()
-        if exact and not self.db.set_back and charged != paid:
-            raise Violation(f"I5: charged {charged}, paid {paid}, and nothing is unknown")
-        if self.faultless and not exact:
-            raise Violation("I5: something is unknown, forfeited or overrun in a run without faults")
-        return Done(self.truth.settled, self.truth.denied, charged, paid)
-
-    def is_exact(self) -> bool:
-        return not any(a.unknown or a.forfeited or a.overrun for a in self.db.unit.accounts.values())
 
 
 Action = Callable[[Simulation, Replica], None]

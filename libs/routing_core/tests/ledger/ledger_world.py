@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from routing_core.ledger.messages import Ask, Denied, Granted, Joined, LeaseAnsw
 from routing_core.ledger.meters import Meter, Want
 from routing_core.ledger.server import AccountKey, Unit
 from routing_core.ledger.slots import Held, Row
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
 
 
 class Violation(Exception):  # a finding, not a failure of the program
@@ -252,27 +256,20 @@ def books_free(ask: Ask) -> int:
     return 2**60
 
 
-def expected(calls: Iterable[Call]) -> dict[str, list[int]]:
-    """Per lease: what is to be settled, how much of that as unknown, and the overrun."""
-    totals: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for call in calls:
-        parts = iter(call.parts)
-        for want, cost in zip(call.wants, call.costs, strict=True):
-            left = want.amount
-            while True:
-                lease_id, part = next(parts)
-                left -= part
-                total = totals[lease_id]
-                charged = min(cost, part) if call.known else part
-                total[0] += charged
-                total[1] += 0 if call.known else part
-                cost -= charged if call.known else 0
-                if left == 0:
-                    total[2] += cost if call.known else 0
-                    break
-    return totals
-
-
 def lease_names(op_id: str, count: int) -> list[str]:
     """The leases of an ask."""
     return [lease_name(op_id, index) for index in range(count)]
+
+
+def budgets(rng: random.Random) -> dict[Meter, Terms]:
+    """One to three meters, hard or soft, with or without windows and limits of a run."""
+    terms = {}
+    for index in range(rng.choice((1, 1, 2, 3))):
+        unit = "calls" if index == 2 else "usd"
+        terms[Meter(f"bud_{index}", rng.choice(("", "run-1")), unit)] = Terms(
+            cap=rng.choice((10, 40, 200)) if unit == "calls" else rng.choice((1_000, 5_000, 20_000, 80_000)),
+            hard=rng.random() < 0.85,
+            window_us=rng.choice((0, 0, 5 * SECOND, 20 * SECOND)),
+            max_duration_us=rng.choice((0, 0, 0, 0, 0, 8 * SECOND)),
+        )
+    return terms

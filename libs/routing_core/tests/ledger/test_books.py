@@ -181,6 +181,8 @@ def test_each_threshold_is_told_once() -> None:
     assert thresholds(row, ppms) == []
     row.settled = 2_000
     assert thresholds(row, ppms) == [950_000]
+    assert thresholds(account(cap=0), ppms) == []
+    assert thresholds(account(cap=0, settled=1, hard=False), ppms) == [500_000, 800_000, 950_000]
 
 
 def test_an_account_that_does_not_add_up_is_found() -> None:

@@ -139,6 +139,8 @@ def test_a_lease_that_the_database_lost_is_put_back(unit: Unit) -> None:
     assert answer.state == "active"
     assert (unit.current[USD].settled, unit.current[USD].leased) == (30, 50)
     assert ask(unit, Ask(USD, 1, 1), op="op5") == Denied("closed"), "a late repeat of its ask"
+    server.report(unit, "r1", 7, [told("op5/1", granted=10, settled=10)])
+    assert unit.current[USD].settled == 40
 
 
 @pytest.mark.parametrize(
