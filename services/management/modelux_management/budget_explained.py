@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Literal, cast
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_management import budget_words as words
@@ -17,7 +17,7 @@ from modelux_store.log_rows import LogRecord
 
 Verdict = Literal["blocked", "downgraded", "passed", "would_block", "would_downgrade", "would_pass"]
 
-_BLOCKED = frozenset({"budget_exceeded", "budget_store_unavailable", "price_unknown"})
+_BLOCKED = frozenset({"budget_exceeded", "run_aborted", "budget_store_unavailable", "price_unknown"})
 
 
 class Denial(BaseModel):
@@ -56,6 +56,7 @@ class ExplainedRequest(BaseModel):
     status: int
     error_code: str | None
     downgrades: list[str] = Field(description="Each `from -> to (why)`.")
+    refusal: JsonValue = Field(description="The error that the caller got, where bodies are kept; else null.")
 
 
 class Explanation(BaseModel):
@@ -118,15 +119,24 @@ def _told(verdict: Verdict, found: pb.ExplainBudgetResponse, request: ExplainedR
     for hop in request.downgrades:
         yield f"Downgraded: {hop}."
     if verdict == "blocked":
-        denials = [(each, denial) for each in found.standings for denial in each.denials]
-        own = next(((each, d) for each, d in denials if d.request_id == request.request_id), None)
-        if own is not None:
-            yield from words.blocked(own[0].budget, own[1])
-        elif request.error_code == "budget_store_unavailable":
-            yield "The ledger could not be reached, and no slice of the budget was left here: hard caps then refuse."
-        elif request.error_code == "price_unknown":
-            yield "No price is known for the model, so its worst case is not known either. Set one under /prices."
+        yield from _cause(found, request)
     yield "Where the budgets stand now:"
+
+
+def _cause(found: pb.ExplainBudgetResponse, request: ExplainedRequest) -> Iterator[str]:
+    """What was weighed at that time: as the caller was told, or as the ledger wrote it down."""
+    denials = [(each, denial) for each in found.standings for denial in each.denials]
+    own = next(((each, d) for each, d in denials if d.request_id == request.request_id), None)
+    error = request.refusal if isinstance(request.refusal, dict) else {}
+    details = error.get("budget")
+    if isinstance(details, dict):
+        yield from words.refused(request.error_code or "", str(error.get("message")), details)
+    elif own is not None:
+        yield from words.blocked(own[0].budget, own[1])
+    elif request.error_code == "budget_store_unavailable":
+        yield "The ledger could not be reached, and no slice of the budget was left here: hard caps then refuse."
+    elif request.error_code == "price_unknown":
+        yield "No price is known for the model, so its worst case is not known either. Set one under /prices."
 
 
 def _outcome(verdict: Verdict, request: ExplainedRequest) -> str:
@@ -146,7 +156,18 @@ def _request(record: LogRecord) -> ExplainedRequest:
         status=row.status,
         error_code=row.error_code or None,
         downgrades=list(_downgrades(record)),
+        refusal=_refusal(record),
     )
+
+
+def _refusal(record: LogRecord) -> JsonValue:
+    if record.row.error_code not in _BLOCKED:
+        return None
+    try:
+        body: JsonValue = json.loads(record.response_body)
+    except ValueError:
+        return None
+    return body.get("error") if isinstance(body, dict) else None
 
 
 def _downgrades(record: LogRecord) -> Iterator[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from pydantic import JsonValue
+
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_management.wire import moment
 from routing_core.money import dollars
@@ -42,6 +44,21 @@ def blocked(record: pb.BudgetRecord, denial: pb.BudgetDenial) -> Iterator[str]:
     yield remedy(denial.reason)
 
 
+def refused(code: str, message: str, details: Mapping[str, JsonValue]) -> Iterator[str]:
+    """The same from what the caller was told: the error of the answer and its member `budget`."""
+    yield f"The caller was told: {message}."
+    amounts = [
+        f"{name} {_written(details[f'{name}_{unit}'], unit)}"
+        for unit in ("usd", "calls")
+        for name in ("cap", "spent", "reserved", "needed")
+        if f"{name}_{unit}" in details
+    ]
+    reset = details.get("resets_at")
+    window = f"resets at {reset}" if reset else "does not reset"
+    yield f"Budget {details.get('name')!r} ({details.get('id')}) then: {', '.join([*amounts, window])}."
+    yield remedy("too_long" if details.get("limit") == "duration" else code)
+
+
 def standing(each: pb.BudgetStanding) -> Iterator[str]:
     """Where one budget stands now, and what it would do."""
     yield f"{named(each.budget, each.value)[:1].upper()}{named(each.budget, each.value)[1:]}: {each.text}"
@@ -71,6 +88,14 @@ def _amount(value: int, unit: str) -> str:
     if unit == "usd":
         return dollars(value)
     return f"{value:,} call" if value == 1 else f"{value:,} calls"
+
+
+def _written(amount: JsonValue, unit: str) -> str:
+    """An amount of an answer: dollars as decimal text, calls as a number."""
+    if unit == "calls":
+        return f"{amount} calls"
+    whole, _, decimals = str(amount).partition(".")
+    return f"${whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
 def _at(at_us: int) -> str:

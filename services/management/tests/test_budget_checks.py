@@ -112,6 +112,22 @@ async def test_a_blocked_call_is_explained_in_words_and_numbers(house: House, da
     assert (denial["needed"], denial["spent"], denial["reserved"], denial["cap"]) == (0.0012, 0.049, 0.0004, 0.05)
 
 
+async def test_what_the_caller_was_told_is_told_again(house: House) -> None:
+    budget = {"id": "bud_1", "name": "runs", "cap_usd": "0.050000000", "spent_usd": "0.049000000", "resets_at": None}
+    budget |= {"needed_usd": "0.001200000", "limit": "cost"}
+    error = {"message": "the run 'run_7' is aborted by budget 'runs'", "code": "run_aborted", "budget": budget}
+    body = json.dumps({"error": error}).encode()
+    refused = {"status": 402, "outcome": "error", "error_code": "run_aborted", "costs": (), "model": ""}
+    await house.log(house.event(1, request_id=BLOCKED, response_body=body, **refused))
+    found = await house.client.post("/budgets/explain", {"requestId": BLOCKED}, 200)
+    assert (found["verdict"], found["request"]["refusal"]) == ("blocked", error)
+    assert found["text"][1:4] == [
+        "The caller was told: the run 'run_7' is aborted by budget 'runs'.",
+        "Budget 'runs' (bud_1) then: cap $0.05, spent $0.049, needed $0.0012, does not reset.",
+        "What to do: Start a new run with another value of the tag, or raise the limits of the budget.",
+    ]
+
+
 async def test_a_downgraded_call_names_the_hop(house: House) -> None:
     hop = {"policy_type": "budget", "policy_name": "", "chose": "gpt-4o-mini", "reason": "80.0 % of $0.05 is used"}
     trace = json.dumps({"path": [hop]}).encode()
