@@ -99,7 +99,8 @@ class Composer:
             return Reply(ident, model, self.created, (), Tokens(input=prompt), vectors)
         recorded = self.recordings.find(ask.model, ask.prompt)
         choices = tuple(self._choice(ask, behaviour, f"{identity}:{index}", recorded) for index in range(ask.choices))
-        output = sum(map(count, choices)) + behaviour.reasoning_tokens * len(choices)
+        thought = sum(_thought(behaviour, choice.reasoning) for choice in choices)
+        output = sum(map(count, choices)) + thought
         if recorded is not None:
             prompt, output = recorded.input_tokens or prompt, recorded.output_tokens or output
         tokens = Tokens(
@@ -107,7 +108,7 @@ class Composer:
             output,
             min(prompt, behaviour.cached_tokens),
             behaviour.cache_write_tokens,
-            behaviour.reasoning_tokens * len(choices),
+            min(thought, output),
         )
         return Reply(ident, model, self.created, choices, tokens, latency_ms=recorded.latency_ms if recorded else 0.0)
 
@@ -122,7 +123,8 @@ class Composer:
         tools = () if behaviour.text or recorded else _tools(ask, behaviour, identity)
         if tools:
             return Choice("", reasoning, tools, finish="tool_calls")
-        text, finish = _limited(recorded.answer if recorded else _text(ask, behaviour, identity), ask, behaviour)
+        whole = recorded.answer if recorded else _text(ask, behaviour, identity)
+        text, finish = _limited(whole, ask, _thought(behaviour, reasoning))
         return Choice(text, reasoning, finish=finish)
 
 
@@ -135,6 +137,11 @@ def count(choice: Choice) -> int:
     """The output tokens of a choice, without hidden reasoning."""
     texts = (choice.text, choice.refusal, *(f"{tool.name} {tool.arguments}" for tool in choice.tools))
     return sum(len(pieces(text)) for text in texts)
+
+
+def _thought(behaviour: Behaviour, reasoning: str) -> int:
+    """The tokens of a choice's reasoning: as many as were scripted, else those that are visible."""
+    return behaviour.reasoning_tokens or len(pieces(reasoning))
 
 
 def _text(ask: Ask, behaviour: Behaviour, identity: str) -> str:
@@ -172,11 +179,11 @@ def _made(identity: str, length: int) -> Iterator[str]:
         yield (word.capitalize() if first else word) + ("." if last else "")
 
 
-def _limited(text: str, ask: Ask, behaviour: Behaviour) -> tuple[str, Finish]:
+def _limited(text: str, ask: Ask, thought: int) -> tuple[str, Finish]:
     """Cut a text where the request's token limit does; reasoning counts against the limit."""
     if ask.max_tokens is None:
         return text, "stop"
-    room = max(0, ask.max_tokens - behaviour.reasoning_tokens)
+    room = max(0, ask.max_tokens - thought)
     words = pieces(text)
     return (text, "stop") if len(words) <= room else ("".join(words[:room]), "length")
 

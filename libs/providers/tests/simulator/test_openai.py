@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import openai
 import pytest
 
+from modelux_providers.simulator.reply import pieces
 from modelux_providers.simulator.scenario import Behaviour, Rule, Scenario
 from modelux_providers.simulator.server import Simulator
 
@@ -135,6 +136,32 @@ async def test_counts_cached_and_reasoning_tokens(sim, client):
     assert answer.usage.completion_tokens == 50
     assert answer.usage.completion_tokens_details.reasoning_tokens == 40
     assert answer.choices[0].message.reasoning_content
+
+
+@pytest.mark.parametrize(
+    "behaviour", [Behaviour(output_tokens=10), Behaviour(output_tokens=10, reasoning="one two three")]
+)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_visible_reasoning_is_counted_in_the_usage(sim, client, behaviour, stream):
+    sim.use(Scenario(behaviour=behaviour))
+    effort = "none" if behaviour.reasoning else "high"
+    ask = {"model": "o3", "messages": HELLO, "reasoning_effort": effort}
+    if stream:
+        ask |= {"stream": True, "stream_options": {"include_usage": True}}
+        chunks = [chunk async for chunk in await client.chat.completions.create(**ask)]
+        shown = "".join(getattr(c.choices[0].delta, "reasoning_content", "") or "" for c in chunks if c.choices)
+        usage = chunks[-1].usage
+    else:
+        answer = await client.chat.completions.create(**ask)
+        shown, usage = answer.choices[0].message.reasoning_content, answer.usage
+    assert usage.completion_tokens_details.reasoning_tokens == len(pieces(shown)) > 0
+    assert usage.completion_tokens == 10 + len(pieces(shown))
+
+
+async def test_reasoning_counts_against_the_limit(sim, client):
+    sim.use(Scenario(behaviour=Behaviour(reasoning="one two three", text="a b c d e")))
+    answer = await client.chat.completions.create(model="o3", messages=HELLO, max_completion_tokens=5)
+    assert (answer.usage.completion_tokens, answer.choices[0].finish_reason) == (5, "length")
 
 
 @pytest.mark.parametrize(
