@@ -103,7 +103,7 @@ def reporting() -> Iterator[None]:
 def _refusal(error: urllib.error.HTTPError) -> ModeluxError:
     try:
         problem = json.load(error)
-        text = str(problem.get("detail") or problem["title"])
+        text = str(problem.get("detail") or problem["title"]).rstrip(".")
         return ModeluxError(str(problem["code"]), text, hint=str(problem.get("hint", "")))
     except (ValueError, KeyError):
         return ModeluxError("refused", f"the server answered {error.code} {error.reason}")

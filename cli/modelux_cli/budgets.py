@@ -286,10 +286,11 @@ def _show(data: Row | Sequence[Row], lines: Sequence[str] | Iterator[str], as_js
     if as_json:
         print(json.dumps(data))
         return
-    for line in lines:
-        print(line)
     if not data:
         print("modelux: there are none", file=sys.stderr)
+        return
+    for line in lines:
+        print(line)
 
 
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,8})m)?(?:(\d{1,9})s?)?")

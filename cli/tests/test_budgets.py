@@ -68,7 +68,7 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("GET", "/budgets/bud_1/reconcile"): [CHECKED],
     ("POST", "/budgets/explain"): {"text": ["req_1 asked for gpt-4o and was blocked.", "What to do: wait."]},
 }
-PROBLEM = {"code": "invalid_request", "title": "Invalid", "detail": "capUsd: is negative", "hint": "Write more."}
+PROBLEM = {"code": "invalid_request", "title": "Invalid", "detail": "capUsd: is negative.", "hint": "Write more."}
 
 
 class Server(ThreadingHTTPServer):
@@ -223,6 +223,12 @@ def test_a_refusal_is_one_line_with_the_field(server: Server) -> None:
     made = run(server, "budgets", "create", "--cap", "-1")
     assert made.exit_code == 4
     assert made.output == "modelux: capUsd: is negative. Write more.\n"
+
+
+def test_an_empty_list_says_so(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ANSWERS, ("GET", "/budgets"), [])
+    shown = run(server, "budgets", "list")
+    assert (shown.stdout, shown.stderr) == ("", "modelux: there are none\n")
 
 
 def test_update_changes_only_what_was_named(server: Server) -> None:
