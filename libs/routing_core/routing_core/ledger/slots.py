@@ -164,15 +164,15 @@ class Pool:
         if amount > self.usable(now_us):
             return False
         for slot in sorted(self.slots, key=_free, reverse=True):
-            part = min(slot.free, amount) if now_us < slot.until_us else 0
-            if part or not amount:
+            part = min(slot.free, amount)
+            if now_us < slot.until_us and (part or not amount):
                 slot.free -= part
                 slot.reserved += part
                 taken.append((slot, part))
                 amount -= part
-            if not amount:
-                self.head = slot
-                return True
+                if not amount:
+                    self.head = slot
+                    return True
         return False
 
 

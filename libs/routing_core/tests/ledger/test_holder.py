@@ -34,10 +34,13 @@ def test_a_call_without_budgets_is_held_by_nothing(bench: Bench) -> None:
 
 def test_a_want_of_nothing_is_held(bench: Bench) -> None:
     assert bench.reserve(0) is None
-    bench.lease(10, usable_for_us=5)
+    bench.holder.lost(bench.holder.ask("op9", [Want(USD, 0)], 0))
+    assert bench.reserve(0) is None, "a meter known, without a lease"
+    bench.lease(20, usable_for_us=5)
     bench.lease(10)
     for now_us in (0, 7):
         held = bench.hold(0, now_us=now_us)
+        assert held.parts[0][0].granted == (20 if now_us == 0 else 10)
         bench.holder.dispatch(held)
         bench.holder.settle(held, [0])
     assert bench.holder.faults() == []
@@ -84,6 +87,20 @@ def test_what_did_not_go_out_is_released(bench: Bench) -> None:
     bench.holder.release(held)
     assert bench.reports() == {name: (100, 0, 0, 0, False)}
     bench.hold(100)
+
+
+def test_what_calls_under_way_hold_is_told_by_unit(bench: Bench) -> None:
+    bench.lease(100)
+    bench.lease(9, CALLS)
+    bench.holder.dispatch(bench.hold(30, Want(CALLS, 1)))
+    bench.hold(20)
+    assert (bench.holder.reserved("usd"), bench.holder.reserved("calls")) == (50, 1)
+
+
+def test_a_lease_that_does_not_add_up_is_found(bench: Bench) -> None:
+    bench.lease(100)
+    bench.hold(30).parts[0][0].free += 1
+    assert bench.holder.faults() == ["op1/0: granted 100, settled, open, reserved, free are (0, 0, 30, 71)"]
 
 
 def test_a_call_goes_out_once_and_ends_once(bench: Bench) -> None:
