@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-import uuid
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = tuple(a + b for a in _ALPHABET for b in _ALPHABET)
@@ -36,25 +35,6 @@ def _base32(value: int) -> str:
         + pairs[value >> 10 & 1023]
         + pairs[value & 1023]
     )
-
-
-def time_ms(identifier: str) -> int:
-    """The millisecond an id was made. Raises ValueError for anything that is not one of ours."""
-    value = 0
-    body = identifier[-26:]
-    if len(body) != 26:
-        raise ValueError(f"{identifier!r} is not an id")
-    for character in body:
-        value = value << 5 | _ALPHABET.index(character)
-    return value >> 80
-
-
-def as_uuid(identifier: str) -> uuid.UUID:
-    """The UUID inside an id."""
-    value = 0
-    for character in identifier[-26:]:
-        value = value << 5 | _ALPHABET.index(character)
-    return uuid.UUID(int=value)
 
 
 def new_key(prefix: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 from routing_core.flow import Decision, Excluded, Hop, Step
@@ -166,13 +165,9 @@ def offsets(steps: Sequence[Step], outcomes: Sequence[Outcome]) -> list[float]:
     return starts
 
 
-def to_json(trace: Trace) -> str:
-    """Compact JSON with the fields in their order. The proxy encodes the same dataclass with a faster encoder."""
-    return json.dumps(asdict(trace), ensure_ascii=False, separators=(",", ":"))
-
-
 def from_json(text: str | bytes) -> Trace:
-    """A stored trace of any age: fields that came later get their defaults, unknown ones are left out.
+    """A stored trace of any age, the JSON of the dataclass: fields that came later get their defaults, unknown ones are
+    left out.
 
     Raises ValueError where it is not a trace.
     """

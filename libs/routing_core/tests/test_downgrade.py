@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from routing_core.breaker import verdict
@@ -12,7 +13,7 @@ from routing_core.engine import Run
 from routing_core.flow import Decision, Step
 from routing_core.policies.downgrade import used
 from routing_core.replay import replay, world_from
-from routing_core.trace import from_json, to_json
+from routing_core.trace import from_json
 from routing_core.types import Answer, Outcome
 from routing_core.world import Budget
 
@@ -146,7 +147,7 @@ def test_given_up_within_the_downgrade_the_trace_still_tells_of_it(stage: Any) -
 def test_a_stored_trace_replays_to_the_same(stage: Any) -> None:
     stage.budgets = (replace(RUNS, spent_nano=25_000_000),)
     played = denying(stage, CHAIN, BIG, HAIKU)
-    stored = from_json(to_json(played.trace))
+    stored = from_json(msgspec.json.encode(played.trace))
     world = world_from(stored, stage.offers, {})
     assert world.budgets == stage.budgets
     assert replay(stored, played.run.policy, stage.request, world) == played.trace

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from routing_core.health import Registry
 from routing_core.replay import replay, world_from
-from routing_core.trace import from_json, to_json
+from routing_core.trace import from_json
 from routing_core.types import Outcome, Target
 
 HAIKU, MINI = "claude-haiku-4-5:anthropic", "gpt-4o-mini:openai"
@@ -38,7 +39,7 @@ def test_the_trace_says_why_and_replays(stage: Any, outcomes: list[Outcome], rea
     assert [(e.model, e.reason) for e in played.trace.excluded] == [(HAIKU, f"circuit open: {reason}")]
     assert played.trace.selection_reason == f"primary {told}, secondary healthy"
     assert played.trace.saw.health[HAIKU].reason == reason
-    stored = from_json(to_json(played.trace))
+    stored = from_json(msgspec.json.encode(played.trace))
     world = world_from(stored, stage.offers, {})
     assert replay(stored, played.run.policy, stage.request, world) == played.trace
 
@@ -52,7 +53,7 @@ def test_a_closed_circuit_has_no_reason() -> None:
 def test_a_trace_from_before_reasons_were_kept_replays_as_it_was_told(stage: Any) -> None:
     stage.feel(HAIKU, "open")
     played = stage.play(FALLBACK)
-    document = json.loads(to_json(played.trace))
+    document = json.loads(msgspec.json.encode(played.trace))
     del document["saw"]["health"][HAIKU]["reason"]
     stored = from_json(json.dumps(document))
     assert [e.reason for e in stored.excluded] == ["circuit open"]
