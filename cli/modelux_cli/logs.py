@@ -59,6 +59,9 @@ def trace_lines(row: Row) -> Iterator[str]:
     yield f"  decision: {trace.get('policy_type', '-')} -> {outcome}"
     yield f"  reason: {trace.get('selection_reason') or row.get('error_code') or '-'}"
     yield f"  cost: {_cost(row)}"
+    versions = {attempt["price_version"]: None for attempt in row.get("attempt_log", ()) if attempt["price_version"]}
+    if versions:
+        yield f"  price: {', '.join(versions)}"
     yield f"  latency: {_latency(row)}"
     yield f"  project: {row['project_id']}"
     yield f"  config: {_config(row)}"
@@ -83,6 +86,8 @@ def _stood(budget: Row) -> str:
 
 
 def _cost(row: Row) -> str:
+    if row["cost_usd"] is None:
+        return f"unknown, as no price is known; charged {money(row['charged_usd'])}"
     measured: Row = (row["trace"] or {}).get("measured") or {}
     if not measured.get("output_cost_usd"):
         return money(row["cost_usd"])
@@ -100,6 +105,6 @@ def _config(row: Row) -> str:
     return f"@{slug} (v{row['config_version']})" if slug else f"none (model {row['requested_model']!r})"
 
 
-def money(usd: float | str) -> str:
-    """Six decimals: a call often costs less than a hundredth of a cent."""
-    return f"${float(usd):.6f}"
+def money(usd: float | str | None) -> str:
+    """Six decimals: a call often costs less than a hundredth of a cent. None: no price is known."""
+    return "unknown" if usd is None else f"${float(usd):.6f}"

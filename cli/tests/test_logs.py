@@ -81,3 +81,11 @@ def test_a_downgrade_is_told_with_the_budgets_that_were_seen() -> None:
         "  via        budget  -> gpt-4o-mini (over budget)",
         "  budget     runs                         $0.049500 of $0.050000, then gpt-4o-mini",
     ]
+
+
+def test_an_unknown_price_is_not_said_to_be_nothing() -> None:
+    attempts = [{"price_version": None}, {"price_version": "ceiling/100000000000"}]
+    lines = list(trace_lines(ROW | {"cost_usd": None, "charged_usd": 0.1247, "attempt_log": attempts}))
+    assert lines[0] == "[modelux] req_a1b2c3 gpt-4o-mini 238ms unknown 200"
+    assert "  cost: unknown, as no price is known; charged $0.124700" in lines
+    assert "  price: ceiling/100000000000" in lines
