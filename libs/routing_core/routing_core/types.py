@@ -21,7 +21,9 @@ CIRCUIT_OPEN = "circuit_open"
 """Error code of an attempt that was not sent, as its target's circuit was no longer what the policy saw."""
 BUDGET_EXCEEDED = "budget_exceeded"
 """Error code of an attempt that was not sent, as its worst case did not fit under a spend cap."""
-UNSENT = frozenset({CIRCUIT_OPEN, BUDGET_EXCEEDED})
+PRICE_UNKNOWN = "price_unknown"
+"""Error code of an attempt that was not sent, as nobody knows what it may cost and a spend cap applies."""
+UNSENT = frozenset({CIRCUIT_OPEN, BUDGET_EXCEEDED, PRICE_UNKNOWN})
 
 
 @record

@@ -1,4 +1,4 @@
-"""Write batches of `request.completed` to ClickHouse and answer the health events that follow from them."""
+"""Write batches of `request.completed` to ClickHouse and answer the news of health and prices that follow."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 
+from modelux.events.v1.budget_pb2 import PriceUnknown
 from modelux.events.v1.health_pb2 import ProviderHealthChanged
 from modelux.events.v1.request_pb2 import RequestCompleted
 from modelux_bus.base import Delivery, Message
 from modelux_bus.consume import InvalidMessage, Overloaded
 from modelux_contracts import codec
-from modelux_contracts.topics import PROVIDER_HEALTH_CHANGED
+from modelux_contracts.topics import PRICE_UNKNOWN, PROVIDER_HEALTH_CHANGED
 from modelux_ingest import metrics
 from modelux_ingest.rows import attempt_columns, flaw, request_columns
 from modelux_ingest.signals import Signals
+from modelux_ingest.unknown_prices import QUIET_US, UnknownPrices
 from modelux_store.analytics import Analytics, Rejected, Unavailable
 from modelux_telemetry.meters import Meters
 
@@ -49,6 +51,7 @@ class Writer:
         self._sleep = sleep
         self._meters = meters or metrics.meters()
         self._signals = Signals()
+        self._unknown_prices = UnknownPrices()
         self._written_us = 0
 
     async def handle(self, deliveries: Sequence[Delivery]) -> Sequence[Message]:
@@ -69,7 +72,8 @@ class Writer:
             self._meters.add("refused", 1, "overloaded")
             raise
         self._count(events)
-        return self._told(self._signals.observe(events))
+        unpriced = [_unpriced(each) for each in self._unknown_prices.observe(events)]
+        return [*self._told(self._signals.observe(events)), *unpriced]
 
     def _told(self, news: Sequence[ProviderHealthChanged]) -> Sequence[Message]:
         recent = [_message(each) for each in news if self._recent(each)]
@@ -156,3 +160,9 @@ def _message(event: ProviderHealthChanged) -> Message:
     topic, target = PROVIDER_HEALTH_CHANGED.name, f"{event.model}:{event.provider}"
     identity = f"{target}:{event.credential_id}:{event.window_end_us}:{event.state}"
     return Message(topic, target.encode(), codec.encode(event), identity, codec.headers(topic))
+
+
+def _unpriced(event: PriceUnknown) -> Message:
+    topic, hour = PRICE_UNKNOWN.name, event.at_us // QUIET_US
+    identity = f"{event.project_id}:{event.provider}:{event.model}:{hour}"
+    return Message(topic, event.project_id.encode(), codec.encode(event), identity, codec.headers(topic))

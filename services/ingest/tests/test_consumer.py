@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import pytest
 
+from modelux.events.v1.budget_pb2 import PriceUnknown
 from modelux.events.v1.health_pb2 import ProviderHealthChanged
-from modelux.events.v1.request_pb2 import RequestCompleted
+from modelux.events.v1.request_pb2 import AttemptRecord, RequestCompleted
 from modelux_bus.base import Delivery, Message, Partition
 from modelux_bus.consume import InvalidMessage, Overloaded, Pace, consume
 from modelux_bus.memory import MemoryBus
@@ -206,6 +207,15 @@ async def test_health_is_answered_while_it_is_news(ready: Analytics, make_event:
     }
     late = Writer(ready, now_us=lambda: NOW_US + 3600 * 1_000_000)
     assert await late.handle(deliveries(*events)) == []
+
+
+async def test_a_model_without_a_price_is_news(ready: Analytics, make_event: EventMaker) -> None:
+    attempt = AttemptRecord(number=1, model="new", provider="openai", kind="ok", price_unknown=True, cost_nano=9)
+    subject = writer(ready)
+    (told,) = await subject.handle(deliveries(message(make_event(1, attempts=[attempt], price_unknown=True))))
+    news = codec.decode(PriceUnknown, told.value, told.headers)
+    assert (told.topic, told.key, news.model, news.charged_nano) == ("price.unknown", b"proj_1", "new", 9)
+    assert await subject.handle(deliveries(message(make_event(2, attempts=[attempt], price_unknown=True)))) == []
 
 
 async def test_retention_is_set_changed_and_lifted(analytics: Analytics) -> None:
