@@ -29,7 +29,9 @@ def nano_usd(value: object) -> int:
         raise ValueError("is more than a billion billion dollars")
     _, digits, exponent = amount.as_tuple()
     assert isinstance(exponent, int)
-    whole, rest = divmod(int("".join(map(str, digits))) * 10 ** max(exponent + 9, 0), 10 ** max(-exponent - 9, 0))
+    scale = int(10 ** abs(exponent + 9))
+    written = int("".join(map(str, digits)))
+    whole, rest = (written * scale, 0) if exponent >= -9 else divmod(written, scale)
     if rest:
         raise ValueError("has more than nine decimals: round it to whole nano-dollars, such as '0.000000001'")
     return whole
