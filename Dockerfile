@@ -6,7 +6,11 @@ RUN python -m venv /opt/modelux && /opt/modelux/bin/pip install --no-cache-dir -
 COPY libs libs
 COPY services services
 COPY cli cli
+COPY packaging packaging
 RUN /opt/modelux/bin/pip install --no-cache-dir --no-build-isolation --no-deps .
+RUN apt-get update && apt-get install --no-install-recommends --yes gcc libc6-dev \
+ && /opt/modelux/bin/python packaging/compile.py /tmp/compiled \
+ && cp -r /tmp/compiled/. "$(/opt/modelux/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 FROM python:3.11-slim
 RUN useradd --uid 10001 --create-home modelux

@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PROTOS := $(shell find proto -name '*.proto')
 PACKAGES := libs services cli
+COMPILED_TESTS := services/proxy/tests libs/providers/tests libs/routing_core/tests libs/bus/tests/test_journal.py \
+  tests/conformance tests/badinput tests/integration/test_replay_equals_live.py
 
-.PHONY: help run test test-nightly check format proto docs lock kafka bench-proxy bench-ingest bench-load clean
+.PHONY: help run test test-nightly check format proto docs lock kafka compiled test-compiled bench-proxy bench-ingest bench-load clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -23,7 +25,7 @@ run: $(READY) ## Start the product with simulated providers and demo traffic
 test: $(READY) kafka ## Every test that belongs to a change
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not nightly" $(ARGS)
 
-test-nightly: $(READY) kafka ## All tests, the slow ones too
+test-nightly: $(READY) kafka test-compiled ## All tests, the slow ones too, and those of the compiled form
 	MODELUX_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist loadfile --timeout 1500 $(ARGS)
 
 check: $(READY) ## Lint, types, layers, protocol files
@@ -50,7 +52,13 @@ lock: $(READY) ## Resolve the dependencies anew
 kafka: $(READY) ## Fetch Apache Kafka's jars for the tests (they skip without)
 	-@$(BIN)/python libs/bus/tests/kafka_jars.py .kafka
 
-bench-proxy: $(READY) ## One JSON line: the proxy against nginx on one core
+compiled: $(READY) ## Copy the packages to build/compiled, their hot path compiled
+	$(BIN)/python packaging/compile.py
+
+test-compiled: compiled ## The tests of what is compiled, against the compiled form
+	PYTHONPATH=$(CURDIR)/build/compiled $(BIN)/python -m pytest -n 2 --dist loadfile -m "not nightly" $(COMPILED_TESTS) $(ARGS)
+
+bench-proxy: compiled ## One JSON line: the proxy against nginx on one core
 	$(BIN)/python bench/proxy.py
 
 bench-ingest: $(READY) ## One JSON line: bus to queryable row
@@ -60,4 +68,4 @@ bench-load: $(READY) ## One JSON line: 20,000 requests through the whole product
 	$(BIN)/python bench/load.py
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) .kafka .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build .kafka .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,7 +5,8 @@ with a canned answer), the load generator (wrk), PostgreSQL as the bus, and this
 On: key authentication, `@production` (a fallback policy), the place of the reserve call, decision trace, full bodies,
 journal, in-flight table, and the shipping process to the PostgreSQL bus (on core 1).
 
-`ratio_vs_nginx` compares requests per second with 32 connections; `ratio_of_cpu` the processor time per request of the
+The proxy is the compiled form (`make compiled`); `ratio_interpreted` is that of the plain sources. `ratio_vs_nginx`
+compares requests per second with 32 connections; `ratio_of_cpu` the processor time per request of the
 same runs, which a busy machine disturbs less. Latencies are added to what the upstream takes when asked directly.
 """
 
@@ -42,6 +43,7 @@ from modelux_providers.egress import Guard
 from modelux_runtime.rpc import serving
 from modelux_store.secrets import seal
 
+COMPILED = Path(__file__).resolve().parents[1] / "build" / "compiled"
 KEY = "mlx_sk_bench"
 SECRET = bytes(range(32))
 CANDIDATE, REST = 0, 1
@@ -293,8 +295,10 @@ def _headers() -> tuple[tuple[bytes, bytes], ...]:
 
 
 @asynccontextmanager
-async def proxy_on_core(folder: Path, upstream: int, port: int, health: int) -> AsyncIterator[int]:
-    """The real service with a real bus; its process id."""
+async def proxy_on_core(
+    folder: Path, upstream: int, port: int, health: int, packages: Path | None = None
+) -> AsyncIterator[int]:
+    """The real service with a real bus, from `packages` where they are given; its process id."""
     target = f"unix:{folder}/config.sock"
     with EmbeddedPostgres(folder / "pg") as postgres:
         env = os.environ | {  # noqa: TID251  # a child's environment
@@ -306,6 +310,7 @@ async def proxy_on_core(folder: Path, upstream: int, port: int, health: int) -> 
             "MODELUX_PROXY_DATA_DIR": str(folder / "proxy"),
             "MODELUX_PROXY_DRAIN_S": "1",
             "MODELUX_LOG_LEVEL": "error",
+            "PYTHONPATH": str(packages or ""),
         }
         config = Config(snapshot(upstream))
         command = [sys.executable, "-c", "from modelux_cli.main import app; app()", "run", "proxy"]
@@ -326,7 +331,12 @@ async def measure(seconds: float, folder: Path) -> dict[str, object]:
             wait_for(passing)
             wrk(folder, passing, 32, 1, nginx.pid)
             plain = best([wrk(folder, passing, 32, seconds / 5, nginx.pid) for _ in range(3)])
-        async with proxy_on_core(folder, upstream, port, health) as pid:
+        async with proxy_on_core(folder, upstream, port, health) as plain_pid:
+            await asyncio.to_thread(wrk, folder, port, 32, 1, plain_pid)
+            interpreted = best(
+                [await asyncio.to_thread(wrk, folder, port, 32, seconds / 5, plain_pid) for _ in range(3)]
+            )
+        async with proxy_on_core(folder, upstream, port, health, COMPILED) as pid:
 
             async def load(connections: int, for_s: float) -> Load:
                 return await asyncio.to_thread(wrk, folder, port, connections, for_s, pid)
@@ -347,6 +357,7 @@ async def measure(seconds: float, folder: Path) -> dict[str, object]:
             plain = best([plain, *(wrk(folder, passing, 32, seconds / 5, nginx.pid) for _ in range(2))])
     return {
         "ratio_vs_nginx": round(ours.rps / plain.rps, 3),
+        "ratio_interpreted": round(interpreted.rps / plain.rps, 3),
         "rps": round(ours.rps),
         "nginx_rps": round(plain.rps),
         "added_p50_ms": round(one.p50_ms - direct_one.p50_ms, 3),
@@ -369,6 +380,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10.0, help="of load per candidate")
     options = parser.parse_args()
     missing = [name for name in ("nginx", "wrk", "taskset") if shutil.which(name) is None]
+    if not (COMPILED / "modelux_proxy").is_dir():
+        print("bench-proxy measures the compiled form: run make compiled first", file=sys.stderr)
+        return 2
     if missing or (os.cpu_count() or 1) < 2:
         wants = "Debian's packages nginx, wrk and util-linux" if missing else "two cores"
         print(f"bench-proxy needs {wants} (missing: {', '.join(missing) or 'a core'})", file=sys.stderr)

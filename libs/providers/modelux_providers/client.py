@@ -8,7 +8,8 @@ import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, cast
 
 from modelux_providers.client_connection import Connection
 from modelux_providers.client_errors import CallFailed, ConnectFailed, Cut, InvalidResponse, Timeout, TooLarge
@@ -192,16 +193,17 @@ class Client:
         if origin.scheme != "https" and not (private or self._guard.allow_private):
             raise BlockedAddress("providers are reached over https")
         addresses = await self._guard.resolve_checked(origin.host, origin.port, allow_private=private)
-        make: Callable[[], Connection] = lambda: Connection(self._loop, self._outbox, pool.release, pool.lost)  # noqa: E731
         failure: OSError | None = None
         for address in addresses:
+            connection = Connection(self._loop, self._outbox, pool.release, pool.lost)
+            made: Callable[[], asyncio.Protocol] = partial(cast, "asyncio.Protocol", connection)
             try:
                 if origin.scheme == "https":
-                    _, connection = await self._loop.create_connection(
-                        make, address, origin.port, ssl=self._ssl, server_hostname=origin.host
+                    await self._loop.create_connection(
+                        made, address, origin.port, ssl=self._ssl, server_hostname=origin.host
                     )
                 else:
-                    _, connection = await self._loop.create_connection(make, address, origin.port)
+                    await self._loop.create_connection(made, address, origin.port)
                 return connection
             except ssl.SSLError:
                 raise

@@ -17,8 +17,11 @@ _JOIN_BELOW = 64 * 1024
 _SPECIAL = frozenset({b"transfer-encoding", b"content-encoding", b"upgrade", b"trailer"})
 
 
-class Connection(asyncio.Protocol):
-    """`release(self)` is called when it can take another request, `lost(self)` once when it is gone."""
+class Connection:
+    """`release(self)` is called when it can take another request, `lost(self)` once when it is gone.
+
+    An `asyncio.Protocol` in all but name: a compiled class with an interpreted base would have slow attributes.
+    """
 
     def __init__(
         self,
@@ -94,6 +97,12 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         return None
+
+    def pause_writing(self) -> None:
+        """A request is written whole, whether the provider reads fast or not."""
+
+    def resume_writing(self) -> None:
+        """See `pause_writing`."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from routing_core.flow import Attempt, Decision, Step, Until
@@ -54,12 +53,14 @@ class Course(Protocol):
     def abandon(self, reason: str, code: str = "abandoned") -> Decision: ...
 
 
-@dataclass(slots=True)
 class Driven(Generic[T]):
     """Where a drive stands, filled as it goes, so that it tells what happened even when it is cancelled half-way."""
 
-    trials: list[T] = field(default_factory=list)
-    decision: Decision | None = None
+    __slots__ = ("decision", "trials")
+
+    def __init__(self) -> None:
+        self.trials: list[T] = []
+        self.decision: Decision | None = None
 
     @property
     def selected_index(self) -> int | None:

@@ -26,9 +26,9 @@ _LARGE = 64 * 1024
 State = Literal["idle", "head", "body", "refused"]
 
 
-class Connection(asyncio.Protocol):
+class Connection:
     """Reads with httptools (strict framing), refuses by `limits`, and cancels the request under way when the caller
-    leaves.
+    leaves. An `asyncio.Protocol` in all but name: a compiled class with an interpreted base would have slow attributes.
     """
 
     def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:

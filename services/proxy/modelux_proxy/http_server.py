@@ -9,7 +9,7 @@ import logging
 import socket
 import time
 from collections.abc import Coroutine
-from typing import Protocol
+from typing import Protocol, cast
 
 from modelux_providers.outbox import Outbox
 from modelux_proxy.exchange import Exchange
@@ -56,7 +56,7 @@ class Server:
 
     async def listen(self, sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # inherited: every event leaves at once
-        self._listener = await self._loop.create_server(lambda: Connection(self, self._loop), sock=sock, backlog=2048)
+        self._listener = await self._loop.create_server(self._connection, sock=sock, backlog=2048)
         self._sweeper = self._group.create_task(self._sweep())
 
     async def drain(self, timeout_s: float) -> bool:
@@ -100,6 +100,9 @@ class Server:
             self.in_flight -= 1
             if not self.in_flight and self.draining:
                 self._idle.set()
+
+    def _connection(self) -> asyncio.Protocol:
+        return cast("asyncio.Protocol", Connection(self, self._loop))
 
     async def _sweep(self) -> None:
         """Looks once a second for connections that are late.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from time import perf_counter_ns
+from typing import NamedTuple
 
 import msgspec
 
@@ -22,7 +23,7 @@ BODY_LIMIT = 384 * 1024
 _encode = msgspec.json.Encoder().encode
 
 
-class Note(msgspec.Struct, array_like=True):
+class Note(NamedTuple):
     """What is written down of a request when it is dispatched: enough to tell of it if its end never comes."""
 
     request_id: str
@@ -72,7 +73,7 @@ def unknown(payload: bytes) -> tuple[str, str, bytes] | None:
     except msgspec.DecodeError:
         return None
     event = RequestCompleted(outcome="unknown", ttft_us=-1, error_code="proxy_died")
-    for name in Note.__struct_fields__:
+    for name in Note._fields:
         setattr(event, name, getattr(left, name))
     return left.project_id, left.request_id, event.SerializeToString()
 
