@@ -17,11 +17,11 @@ import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from modelux.events.v1.request_pb2 import RequestCompleted
-from modelux_providers.call import Route
 from modelux_providers.client import Client, Deadlines, Origin
 from modelux_providers.dialects.base import VendorFacts, auth_headers
 from modelux_providers.dialects.table import DIALECTS
 from modelux_providers.egress import Guard
+from modelux_providers.route import Route
 from modelux_providers.simulator.calls import Call
 from modelux_providers.simulator.scenario import Behaviour, Match, Rule, Scenario
 from modelux_providers.simulator.server import Simulator

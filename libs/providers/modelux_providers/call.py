@@ -6,18 +6,16 @@ A call ends exactly once, by itself or by `give_up`; from then on `final()` does
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from time import perf_counter_ns
-from typing import NamedTuple
 
+from modelux_providers.charge import Charge, Watch
 from modelux_providers.classify import classify, told
 from modelux_providers.client import (
     CallFailed,
     Client,
     Deadlines,
-    Origin,
     Response,
-    request_head,
 )
 from modelux_providers.client_errors import Cut
 from modelux_providers.dialects.base import (
@@ -25,66 +23,23 @@ from modelux_providers.dialects.base import (
     ChatCall,
     Chunk,
     Complete,
-    Dialect,
     Done,
     Failed,
-    Headers,
     ProviderError,
     StreamEvent,
     StreamParser,
     UsageSeen,
-    VendorFacts,
 )
-from modelux_providers.dialects.fault import without_secrets
+from modelux_providers.route import Route, Terms
 from modelux_providers.utf8 import Utf8, mended
 from routing_core.flow import Until
-from routing_core.pricing import Price, cost, output_cost
+from routing_core.pricing import cost, output_cost
 from routing_core.types import Outcome, OutcomeKind, Target, Usage
 
 _NOTHING = Usage()
 _ERROR_LIMIT = 1024 * 1024
 _STARTUP_EVENTS = 64
 """Events held back while waiting for the first content; past it the stream is handed on as it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """How one credential's provider is reached. `auth` holds the secret; it is never printed."""
-
-    origin: Origin
-    base_path: str
-    vendor: VendorFacts
-    dialect: Dialect
-    auth: Headers = field(repr=False, default=())
-    heads: dict[tuple[str, Headers], bytes] = field(repr=False, compare=False, default_factory=dict)
-    """Request heads by path, made once."""
-
-    def shown(self, error: ProviderError) -> ProviderError:
-        """The error as a caller may see it: without the secret this route holds."""
-        return without_secrets(error, [value.decode("latin-1").removeprefix("Bearer ") for _, value in self.auth])
-
-    def head(self, path: str, headers: Headers) -> bytes:
-        """The request head for `path`, made once (there are few of them)."""
-        head = self.heads.get((path, headers))
-        if head is None:
-            if len(self.heads) > 1000:
-                self.heads.clear()
-            head = request_head(self.origin, "POST", self.base_path + path, (*headers, *self.auth))
-            self.heads[path, headers] = head
-        return head
-
-
-class Terms(NamedTuple):
-    """What bounds and prices a call. Times in seconds."""
-
-    deadlines: Deadlines
-    timeout_s: float | None = None
-    """To the first content byte (`head`) or the whole (`body`)."""
-    price: Price | None = None
-    input_tokens: int = 0
-    """Estimate, for calls whose usage the provider does not report."""
-    headers: Headers = ()
-    """Sent beside the dialect's own, at the caller's wish."""
 
 
 class ProviderCall:
@@ -98,6 +53,7 @@ class ProviderCall:
         "_first_ns",
         "_kind",
         "_outcome",
+        "_overran",
         "_parser",
         "_response",
         "_sent",
@@ -107,8 +63,10 @@ class ProviderCall:
         "_text",
         "_until",
         "_usage",
+        "_watch",
         "answer",
         "call",
+        "charge",
         "dropped",
         "emulated",
         "error",
@@ -142,6 +100,8 @@ class ProviderCall:
         self.reason = reason
         self.on_end: Callable[[Outcome], None] | None = None
         """Told once, when the call has ended."""
+        self.charge: Charge | None = None
+        """None: no budget applies."""
         self.answer: Complete | None = None
         self.error: ProviderError | None = None
         self.headers: Mapping[bytes, bytes] = {}
@@ -167,6 +127,8 @@ class ProviderCall:
         self._content_chunks = 0
         self._sent = False
         self._outcome: Outcome | None = None
+        self._overran = False
+        self._watch: Watch | None = None
 
     @property
     def streaming(self) -> bool:
@@ -194,13 +156,14 @@ class ProviderCall:
 
     async def run(self) -> Outcome:
         """See `drive.Trial`."""
-        if self._kind is not None:
+        if self.ended:
             return self.final()
         try:
-            await self._run()
+            if self.charge is None or self.charge.secured or await self._secure(self.charge):
+                await self._run()
         except CallFailed as failure:
             self._fail(failure)
-        if self._kind is None:  # a stream that has begun
+        if not self.ended:  # a stream that has begun
             return self._head_outcome()
         outcome = self.final()
         if self._until == "body" and self.answer is not None and outcome.kind == "ok":
@@ -255,6 +218,18 @@ class ProviderCall:
         assert self._parser is not None
         return self._parser.usage_chunk(self._spent())
 
+    async def _secure(self, charge: Charge) -> bool:
+        """Whether the call may be made; else it has ended."""
+        limit = charge.limit
+        self.error = await charge.secure()
+        if self.error is not None:
+            self._end(self.error.kind, self.error.code)
+            return False
+        if charge.limit != limit and isinstance(self.call, ChatCall):
+            self.call = replace(self.call, max_tokens=charge.limit)
+        self.started_ns = perf_counter_ns()
+        return True
+
     async def _run(self) -> None:
         route, terms = self.route, self._terms
         wire = route.dialect.request(self.call)
@@ -266,6 +241,8 @@ class ProviderCall:
         if terms.timeout_s is not None:
             connect_s, first_byte_s, idle_s, _ = deadlines
             deadlines = Deadlines(min(connect_s, terms.timeout_s), first_byte_s, idle_s, terms.timeout_s)
+        if self.charge is not None:
+            self.charge.dispatch()
         self._sent = True
         head = route.head(wire.path, (*wire.headers, *terms.headers) if terms.headers else wire.headers)
         response = self._response = await self._client.post(route.origin, head, wire.body, deadlines)
@@ -293,6 +270,8 @@ class ProviderCall:
         """Reads up to the first content, so that another provider can still take over when there is none."""
         assert isinstance(self.call, ChatCall)
         parser = self._parser = self.route.dialect.stream(self.call)
+        if self.charge is not None and self.charge.most_output:
+            self._watch = Watch(self.charge.most_output)
         while not self._first_ns and len(self.startup) < _STARTUP_EVENTS:
             data = self._text.checked(await response.chunk())
             events = parser.feed(data) if data else parser.eof()
@@ -319,6 +298,17 @@ class ProviderCall:
             elif type(event) is Failed:
                 self._reject(event.error)
                 events[place] = Failed(self.error or event.error)
+        watch = self._watch
+        if watch is not None and self._kind is None and watch.beyond(events, self._usage):
+            events.append(self._cut_off(watch.most))
+
+    def _cut_off(self, most: int) -> Failed:
+        """The provider ignores the limit that it was given."""
+        message = f"the provider went on beyond its limit of {most} output tokens and was cut off"
+        self.error = ProviderError(502, message, "api_error", "output_limit_ignored", kind="cut")
+        self._overran = True
+        self._end("cut", self.error.code)
+        return Failed(self.error)
 
     def _reject(self, error: ProviderError) -> None:
         """The provider's own failure, or an answer that is none."""
@@ -347,6 +337,10 @@ class ProviderCall:
                 self._response.release()
             else:
                 self._response.abort()
+        if self.charge is not None:
+            usage = self._usage
+            told = usage is not None and not usage.estimated
+            self.charge.end(self.final(), told=told, sent=self._sent, overrun=self._overran)
         on_end, self.on_end = self.on_end, None  # a call that has ended holds on to nobody
         if on_end is not None:
             on_end(self.final())

@@ -8,8 +8,10 @@ from functools import lru_cache
 from modelux_contracts.errors import OpenAIError
 from modelux_providers.call import ProviderCall
 from modelux_providers.dialects.base import ProviderError
+from modelux_proxy.blocked import HOPELESS, Blocked, decimal
 from modelux_proxy.call_context import Context
 from modelux_proxy.exchange import header
+from modelux_proxy.purse import Purse
 from routing_core.flow import Decision
 
 JSON = b"content-type: application/json\r\n"
@@ -17,7 +19,7 @@ STREAM = b"content-type: text/event-stream; charset=utf-8\r\ncache-control: no-c
 _CREDENTIAL = frozenset({401, 402, 403})
 _NO_ADVICE = _CREDENTIAL | {408, 429}
 """Client errors that, without a `retry-after`, do not tell the caller what to do."""
-_HOPELESS = frozenset({"insufficient_quota", "upstream_credentials_exhausted"})
+_HOPELESS = frozenset({"insufficient_quota", "upstream_credentials_exhausted"}) | HOPELESS
 """Codes of failures that a repetition cannot mend, whatever their status suggests."""
 _RATE_LIMITS = tuple(
     b"x-ratelimit-%b-%b" % (what, unit)
@@ -47,10 +49,26 @@ def head(context: Context, call: ProviderCall | None, *, cost_nano: int | None =
             lines += _rate_limits(context, call)
     if cost_nano is not None:
         lines += b"x-modelux-cost-usd: %d.%09d\r\n" % divmod(cost_nano, 1_000_000_000)
+    if context.purse is not None:
+        lines += _budget_lines(context.purse, call)
     client_id = context.exchange.headers.get(b"x-client-request-id")
     if client_id is not None:
         lines += header("x-client-request-id", client_id[:256].decode("latin-1"))
     return lines + context.limit_lines
+
+
+def _budget_lines(purse: Purse, call: ProviderCall | None) -> bytes:
+    """What is left of the tightest budget without what this call holds, what it holds, and the limit it was given."""
+    charge = call.charge if call is not None else None
+    lines = b""
+    reserved = charge.bound_nano if charge is not None else 0
+    if (left := purse.remaining_nano) is not None:
+        lines += header("x-modelux-budget-remaining-usd", decimal(left - reserved))
+    if charge is not None:
+        lines += header("x-modelux-reserved-usd", decimal(reserved))
+        if charge.clamped:
+            lines += b"x-modelux-max-tokens-clamped: %d\r\n" % charge.limit
+    return lines
 
 
 def _rate_limits(context: Context, call: ProviderCall) -> bytes:
@@ -100,6 +118,8 @@ def told_by(calls: Sequence[ProviderCall]) -> ProviderCall | None:
     if not failed:
         return calls[-1] if calls else None
     last, error = failed[-1]
+    if isinstance(error, Blocked):
+        return last
     if error.retry_after_ms is not None or (400 <= error.status < 500 and error.status not in _NO_ADVICE):
         return last
     waits = [

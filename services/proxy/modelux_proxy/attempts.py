@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from modelux_providers.call import ProviderCall, Terms
+from modelux_providers.call import ProviderCall
 from modelux_providers.client import Client, Deadlines
 from modelux_providers.dialects.base import Call, ChatCall, DialectName, EmbeddingsCall, Headers
+from modelux_providers.route import Terms
 from modelux_proxy.call_context import Context
 from modelux_proxy.clock import Clock
 from modelux_proxy.openai_schema import ChatBody
@@ -48,6 +49,12 @@ class Beginner:
         )
         body = context.body
         request = context.request
+        now_ms = self._clock.steady_ms()
+        admitted = self._admitted(attempt, now_ms)
+        purse = context.purse
+        charge = None
+        if purse is not None and admitted:
+            charge = purse.charge(target, offer, route.vendor, project.default_max_tokens)
         call: Call
         if isinstance(body, ChatBody):
             call = ChatCall(
@@ -56,7 +63,7 @@ class Beginner:
                 route.vendor,
                 context.stream and until == "head",
                 body.wants_usage,
-                None if body.limit is not None else (project.default_max_tokens or None),
+                _limit(body, charge.limit if charge is not None else project.default_max_tokens),
                 offer.max_output_tokens if offer is not None else None,
                 request.at_ms // 1000,
                 request.request_id,
@@ -65,8 +72,8 @@ class Beginner:
         else:
             call = EmbeddingsCall(context.exchange.body, target.model, route.vendor, request.request_id)
         made = ProviderCall(self._client, route, target, call, terms, until=until, number=number, reason=attempt.reason)
-        now_ms = self._clock.steady_ms()
-        if not self._admitted(attempt, now_ms):
+        made.charge = charge
+        if not admitted:
             made.refuse("circuit_open")
             return made
         self._registry.begin(target, now_ms, retry=target.provider in self._tried)
@@ -95,7 +102,14 @@ class Beginner:
         return not candidates or candidates[-1].target == attempt.target
 
     def _observe(self, outcome: Outcome) -> None:
+        if outcome.unsent:
+            self._tried.discard(outcome.target.provider)  # nothing was tried there: going on is no retry
         self._registry.observe(outcome, self._clock.steady_ms())
+
+
+def _limit(body: ChatBody, limit: int) -> int | None:
+    """The limit on output tokens to send in place of the caller's; None: the caller's stands, or there is none."""
+    return None if body.limit is not None else limit or None
 
 
 def _beta(context: Context, dialect: DialectName) -> Headers:

@@ -6,6 +6,7 @@ from modelux_providers.call import ProviderCall
 from modelux_providers.drive import Driven
 from modelux_proxy.exchange import Exchange
 from modelux_proxy.openai_schema import ChatBody, EmbeddingsBody
+from modelux_proxy.purse import Purse
 from modelux_proxy.tenants import Key
 from routing_core.config import NamedPolicy
 from routing_core.engine import Run
@@ -27,6 +28,7 @@ class Context:
         "key",
         "limit_lines",
         "policy",
+        "purse",
         "recorded",
         "request",
         "response_body",
@@ -57,6 +59,8 @@ class Context:
         self.idempotency_key = ""
         self.driven: Driven[ProviderCall] = Driven()
         self.run: Run | None = None
+        self.purse: Purse | None = None
+        """None where no budget may hold."""
         self.slot = -1
         self.recorded = False
         self.status = 0

@@ -14,9 +14,11 @@ from modelux_providers.drive import drive
 from modelux_proxy import answers, record
 from modelux_proxy.attempts import Beginner
 from modelux_proxy.call_context import Context
+from modelux_proxy.charge import Spending
 from modelux_proxy.clock import Clock
 from modelux_proxy.emit import Emitter
 from modelux_proxy.idempotency import Idempotency, Stored
+from modelux_proxy.loops import Loops
 from modelux_proxy.metrics import Metrics
 from modelux_proxy.openai_schema import ChatBody
 from modelux_proxy.rate_limits import RateLimits
@@ -41,7 +43,9 @@ class Lane:
         idempotency: Idempotency,
         rate_limits: RateLimits,
         metrics: Metrics,
+        spending: Spending | None = None,
     ) -> None:
+        """Without `spending`, keys that have budgets are refused."""
         self.client = client
         self.registry = registry
         self.emitter = emitter
@@ -51,6 +55,8 @@ class Lane:
         self.idempotency = idempotency
         self.rate_limits = rate_limits
         self.metrics = metrics
+        self.spending = spending
+        self.loops = Loops()
 
     async def serve(self, context: Context, world: World) -> None:
         """Runs the request to its end. Cancelled when the caller leaves; recorded either way."""

@@ -7,10 +7,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from urllib.parse import unquote
 
 from modelux_contracts.errors import OpenAIError
-from modelux_proxy import admit, answers, models, openai_schema
+from modelux_proxy import admit, answers, blocked, models, openai_schema
 from modelux_proxy.call_context import Context
 from modelux_proxy.chat import Lane
 from modelux_proxy.exchange import Exchange, header
+from modelux_proxy.purse import Purse
 from modelux_proxy.refusals import Refusals
 from modelux_proxy.request_ids import RequestIds
 from modelux_proxy.tenants import Key, Tenants
@@ -181,14 +182,23 @@ class Proxy:
             context.limit_lines += header("x-modelux-ignored-headers", ", ".join(names))
         project = key.project
         health = lane.registry.view(lane.clock.steady_ms())
-        world = World(project.offers, health, project.policies, (), project.price_version, project.lineups)
+        budgets = context.purse.budgets if context.purse is not None else ()
+        world = World(project.offers, health, project.policies, budgets, project.price_version, project.lineups)
         return lane.serve(context, world)
 
     def reserve(self, context: Context) -> None:
-        """The place where a request's worst cost is reserved under every spend cap that applies, before any call.
+        """Every request passes here: one whose key has budgets gets a purse, from which each of its attempts reserves.
 
-        No caps exist yet, so nothing is reserved and every request passes.
+        Raises OpenAIError (503).
         """
+        key, lane = context.key, self._lane
+        if not key.budgets:
+            return
+        if lane.spending is None:
+            error = blocked.store_unavailable()
+            raise OpenAIError(error.status, error.message, code=error.code, type=error.type)
+        exchange = context.exchange
+        context.purse = Purse(lane.spending, lane.loops, key, context.request, context.body, exchange.body)
 
     def _stored(self, context: Context) -> bool:
         """Answers a repeated request with the stored answer, or takes its key."""

@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 
 from modelux.config.v1 import snapshot_pb2 as pb
 from modelux_contracts.hosts import host_of
-from modelux_providers.call import Route
 from modelux_providers.catalog import Catalog, CredentialFacts, Offers, PriceOverride
 from modelux_providers.client import Origin
 from modelux_providers.dialects.base import auth_headers
 from modelux_providers.dialects.table import DIALECTS
+from modelux_providers.route import Route
 from modelux_providers.vendors import VENDORS, Vendor
+from modelux_proxy.budget_rules import Rules
 from modelux_proxy.tenants import Key, Project, Tenants
 from modelux_store.secrets import SecretError, open_sealed
 from routing_core.config import NamedPolicy, Policy, parse_policy, validate
@@ -61,7 +62,11 @@ class Builder:
                 shared[names] = self.catalog.offers(known, prices, at_ms)
             routes = {c.id: credentials[c.id][1] for c in usable}
             projects[project.id] = self._project(project, configs[project.id], shared[names], routes)
-        keys = {bytes(key.hash): _key(key, projects) for key in snapshot.keys}
+        try:
+            rules = Rules(snapshot.budgets)
+        except ValueError as error:
+            raise Refused(str(error)) from error
+        keys = {bytes(key.hash): _key(key, projects, rules) for key in snapshot.keys}
         until_ms = self.catalog.next_change_ms(at_ms, [_override(price) for price in snapshot.prices])
         return Tenants(snapshot.version, keys, projects, until_ms)
 
@@ -201,7 +206,7 @@ def _may_use(project: pb.Project, credential: pb.Credential) -> bool:
     return not credential.project_ids or project.id in credential.project_ids
 
 
-def _key(key: pb.ProxyKey, projects: Mapping[str, Project]) -> Key:
+def _key(key: pb.ProxyKey, projects: Mapping[str, Project], rules: Rules) -> Key:
     project = projects.get(key.project_id)
     if project is None or len(key.hash) != 32:
         raise Refused(f"key {key.id} belongs to no project or has no hash")
@@ -212,6 +217,7 @@ def _key(key: pb.ProxyKey, projects: Mapping[str, Project]) -> Key:
         key.requests_per_minute,
         key.tokens_per_minute,
         frozenset(key.allowed_models),
+        rules.for_key(project.organization_id, project.id, key.id),
     )
 
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from modelux_providers.call import Route
+from modelux_providers.route import Route
+from routing_core.budgets import Matcher, compile_rules
 from routing_core.config import NamedPolicy, Single
 from routing_core.types import Target
 from routing_core.world import Offer
 
 _MAX_PLAIN = 10_000
+_NO_BUDGETS = compile_rules((), "", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Key:
     requests_per_minute: int
     tokens_per_minute: int
     allowed: frozenset[str]
+    budgets: Matcher = field(default=_NO_BUDGETS, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

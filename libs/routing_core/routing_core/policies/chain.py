@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from routing_core.flow import Attempt, Decision, Flow, Step
 from routing_core.policies.lineup import OPEN, Lineup, Link
-from routing_core.types import BUDGET_EXCEEDED, CIRCUIT_OPEN, Outcome
+from routing_core.types import BUDGET_EXCEEDED, CIRCUIT_OPEN, PRICE_UNKNOWN, Outcome
 
 _OF_CREDENTIAL = frozenset({401, 402, 403})
 
@@ -109,5 +109,5 @@ def fault(outcome: Outcome) -> str:
     return _FAULTS.get(outcome.kind, outcome.kind)
 
 
-_REFUSALS = {CIRCUIT_OPEN: OPEN, BUDGET_EXCEEDED: "over budget"}
+_REFUSALS = {CIRCUIT_OPEN: OPEN, BUDGET_EXCEEDED: "over budget", PRICE_UNKNOWN: "price unknown"}
 _FAULTS = {"connect": "connection failed", "cut": "connection cut", "invalid": "invalid answer"}

@@ -1,0 +1,84 @@
+"""What budgets have to do with one call: what it may spend, and when its stream has gone beyond that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from modelux_providers.dialects.base import Chunk, ProviderError, StreamEvent
+from routing_core.ledger.meters import Meter
+from routing_core.types import Outcome, Usage
+
+
+class Charge(Protocol):
+    """What a call may spend: reserved before it is made, settled or released when it has ended."""
+
+    limit: int
+    """On output tokens, as it goes upstream; 0: none does."""
+    clamped: bool
+    """Whether `limit` is lower than what was asked for."""
+    bound_nano: int
+    """The most that the call can cost."""
+    charged_nano: int
+    """What the budgets were charged, once it has ended."""
+
+    @property
+    def accounts(self) -> Sequence[tuple[Meter, int]]:
+        """The accounts of money that were charged, each with the start of its window."""
+        ...
+
+    @property
+    def secured(self) -> bool:
+        """Whether everything that had to be reserved is."""
+        ...
+
+    @property
+    def most_output(self) -> int:
+        """Output tokens past which the provider ignores the limit; 0: none to watch."""
+        ...
+
+    async def secure(self) -> ProviderError | None:
+        """Waits until the call may be made, perhaps with a lower `limit`; else why not."""
+        ...
+
+    def dispatch(self) -> None:
+        """Told right before bytes leave."""
+        ...
+
+    def end(self, outcome: Outcome, *, told: bool, sent: bool, overrun: bool) -> None:
+        """Told once, when the call has ended.
+
+        Args:
+            outcome: how it went.
+            told: the provider told what it used.
+            sent: bytes may have left.
+            overrun: it was cut off, as it went on beyond `most_output`.
+        """
+        ...
+
+
+class Watch:
+    """Tells when a provider certainly ignores the limit on output tokens: it says so itself, or there are more pieces
+    than tokens may be. Where it sends single characters there are more pieces than tokens; those are all of about the
+    same length.
+    """
+
+    __slots__ = ("_bytes", "_pieces", "_smallest", "most")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._pieces = 0
+        self._bytes = 0
+        self._smallest = 1 << 30
+
+    def beyond(self, events: Sequence[StreamEvent], usage: Usage | None) -> bool:
+        """Takes the next events and the usage told so far."""
+        for event in events:
+            if type(event) is Chunk and event.has_content:
+                size = len(event.data)
+                self._pieces += 1
+                self._bytes += size
+                self._smallest = min(self._smallest, size)
+        if usage is not None and usage.output > self.most:
+            return True
+        return self._pieces > self.most and self._bytes - self._pieces * self._smallest >= self._pieces

@@ -1,0 +1,208 @@
+"""What one attempt reserves under its caps before it goes out, and what it is charged once it has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from modelux_providers.dialects.base import ProviderError
+from modelux_proxy import blocked
+from routing_core import bounds
+from routing_core.bounds import Size
+from routing_core.budgets import Draw
+from routing_core.ledger.meters import AccountView, Meter, Want
+from routing_core.ledger.slots import Held
+from routing_core.pricing import Price, cost
+from routing_core.types import Outcome, Target, Usage
+
+CancelPolicy = Literal["strict", "standard"]
+_ROUNDS = 3
+"""How many accounts in turn may lower the limit of one attempt."""
+
+
+class Refusal(Protocol):
+    """Why nothing could be reserved (`modelux_ledger.asking.Refusal`)."""
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def needed(self) -> int: ...
+
+    @property
+    def account(self) -> AccountView | None:
+        """The one that was short."""
+        ...
+
+
+class Spender(Protocol):
+    """What of `modelux_ledger.spender.Spender` calls need."""
+
+    def reserve(self, wants: Sequence[Want]) -> Held | None: ...
+
+    async def obtain(self, wants: Sequence[Want]) -> Held | Refusal: ...
+
+    def dispatch(self, held: Held) -> None: ...
+
+    def settle(self, held: Held, amounts: Sequence[int] | None) -> None: ...
+
+    def release(self, held: Held) -> None: ...
+
+    def view(self, meter: Meter) -> AccountView | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What every attempt of this process spends through."""
+
+    spender: Spender
+    on_cancel: CancelPolicy = "standard"
+    """What a call is charged that the caller or we gave up: all that was reserved, or what was seen and some more."""
+
+
+class Charge:
+    """See `modelux_providers.charge.Charge`."""
+
+    __slots__ = (
+        "_draw", "_held", "_price", "_size", "_spending", "_target", "bound_nano", "charged_nano", "clamped", "limit",
+    )  # fmt: skip
+
+    def __init__(
+        self, spending: Spending, draw: Draw, target: Target, size: Size, price: Price | None, limit: int
+    ) -> None:
+        """`price` of None: none is known, and where a hard cap applies the call is refused."""
+        self._target = target
+        self._spending = spending
+        self._draw = draw
+        self._size = size
+        self._price = price
+        self.limit = limit
+        self.clamped = False
+        self.bound_nano = size.cost(price, limit) if price is not None else 0
+        self.charged_nano = 0
+        self._held: Held | None = None
+        if price is not None or not draw.hard:
+            self._held = spending.spender.reserve(draw.wants(self.bound_nano))
+
+    @property
+    def most_output(self) -> int:
+        """Output tokens past which the provider ignores the limit; 0: none to watch."""
+        size = self._size
+        return size.answers * (self.limit + size.thinking_tokens)
+
+    @property
+    def secured(self) -> bool:
+        return self._held is not None
+
+    @property
+    def accounts(self) -> tuple[tuple[Meter, int], ...]:
+        """The accounts of money it draws on, each with the start of the window that it is charged in."""
+        held = self._held
+        if held is None:
+            return ()
+        return tuple({slot.meter: slot.window_start_us for slot, _ in held.parts if slot.meter.unit == "usd"}.items())
+
+    async def secure(self) -> ProviderError | None:
+        """Waits until the worst case is reserved, with a lower limit where that fits; else why it cannot be."""
+        if self._price is None and self._draw.hard:
+            return blocked.price_unknown(self._target.model, self._target.provider)
+        rounds = 0
+        while True:
+            got = await self._spending.spender.obtain(self._draw.wants(self.bound_nano))
+            if isinstance(got, Held):
+                self._held = got
+                return None
+            if got.reason == blocked.STORE_UNAVAILABLE:
+                return self._alone()
+            rounds += 1
+            if rounds == _ROUNDS or not self._lower(got):
+                return self._refused(got)
+
+    def dispatch(self) -> None:
+        """The next thing that happens is that bytes leave."""
+        if self._held is not None:
+            self._spending.spender.dispatch(self._held)
+
+    def end(self, outcome: Outcome, *, told: bool, sent: bool, overrun: bool) -> None:
+        """The call has ended: settle, or release. `told`: the provider told its usage; `overrun`: it was cut off for
+        going beyond the limit.
+        """
+        held = self._held
+        if held is None or held.state == "done":
+            return
+        spender = self._spending.spender
+        if not sent or _proved_free(outcome):
+            spender.release(held)
+            return
+        amount = self._amount(outcome, told=told, overrun=overrun)
+        if amount is None:
+            self.charged_nano = self.bound_nano
+            spender.settle(held, None)
+        else:
+            self.charged_nano = amount
+            spender.settle(held, self._draw.amounts(amount))
+
+    def _amount(self, outcome: Outcome, *, told: bool, overrun: bool) -> int | None:
+        """In nano-USD; None where nobody knows, and all that was reserved is charged."""
+        price = self._price
+        if price is None:
+            return 0
+        if overrun:
+            return max(self.bound_nano, cost(price, _with_margin(outcome.usage)))
+        if outcome.kind == "ok":
+            return cost(price, outcome.usage) if told else None
+        if outcome.kind == "cancelled" and self._spending.on_cancel == "standard":
+            return min(self.bound_nano, cost(price, _with_margin(outcome.usage)))
+        return None
+
+    def _lower(self, refusal: Refusal) -> bool:
+        """Whether a lower limit makes the call fit what the short account has left."""
+        short, price = refusal.account, self._price
+        if (
+            short is None
+            or price is None
+            or not self.limit
+            or short.meter.unit != "usd"
+            or refusal.reason != "exceeded"
+        ):
+            return False
+        view = self._spending.spender.view(short.meter) or short
+        left = view.cap - view.settled - view.leased
+        limit = self._size.affordable(price, left, self.limit, bounds.FLOOR_TOKENS)
+        if limit is None or limit >= self.limit:
+            return False
+        self.limit, self.clamped = limit, True
+        self.bound_nano = self._size.cost(price, limit)
+        return True
+
+    def _alone(self) -> ProviderError | None:
+        """The ledger is out of reach: budgets that only alert let the call pass, hard ones by what is at hand."""
+        if not self._draw.hard:
+            return None
+        self._draw = self._draw.hard_only()
+        self._held = self._spending.spender.reserve(self._draw.wants(self.bound_nano))
+        return None if self._held is not None else blocked.store_unavailable()
+
+    def _refused(self, refusal: Refusal) -> ProviderError:
+        short = refusal.account
+        for rule, value in self._draw.applied:
+            if short is None or (rule.id == short.meter.budget_id and value == short.meter.value):
+                unit = "usd" if short is None else short.meter.unit
+                return blocked.over(rule, short, value, unit, refusal.needed, refusal.reason)
+        return blocked.store_unavailable()
+
+
+def _proved_free(outcome: Outcome) -> bool:
+    """No byte reached the provider, or it refused the call: nobody bills for that."""
+    if outcome.kind == "connect":
+        return True
+    return outcome.kind == "status" and 400 <= (outcome.status or 0) < 500 and outcome.ttft_ms is None
+
+
+def _with_margin(usage: Usage) -> Usage:
+    """What was seen, and some more: providers go on for a while after they were left."""
+    output = usage.output * 6 // 5 + 256
+    return Usage(
+        usage.input * 6 // 5, output, usage.cache_read, usage.cache_write, usage.reasoning, extras=usage.extras
+    )

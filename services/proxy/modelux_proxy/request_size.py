@@ -1,0 +1,98 @@
+"""Tell of a request what the bound of its cost depends on: its parts, its tools, how many answers it asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from modelux_proxy.openai_schema import ChatBody, EmbeddingsBody
+from routing_core import bounds
+from routing_core.bounds import Parts, Size
+from routing_core.world import Offer
+
+_SEARCHES = 10
+"""How often a provider's own search tool may be used in one call: the default of Anthropic and xAI, and more than
+OpenAI's one."""
+_AUDIO = (b"audio", b"modalit", b"\\u00")
+"""A body without these words, also not in escapes, neither holds sound nor asks for it."""
+_SERVER_SIDE = (b'"web_search_options"', b'"plugins"', b'"search_parameters"')
+
+
+class _Budget(msgspec.Struct, gc=False):
+    budget_tokens: int = 0
+
+
+class _Thinking(msgspec.Struct, gc=False):
+    thinking: _Budget | None = None
+
+
+_thinking = msgspec.json.Decoder(_Thinking).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A request's size, before a provider is chosen."""
+
+    body_bytes: int
+    parts: Parts = bounds.TEXT
+    tools: bool = False
+    answers: int = 1
+    thinking_tokens: int = 0
+    audio: bool = False
+    web_searches: int = 0
+
+    def at(self, provider: str, offer: Offer | None) -> Size:
+        """The size as the provider of an offer may count it."""
+        window = offer.context_tokens if offer is not None else None
+        tokens = bounds.input_tokens(self.body_bytes, provider, self.parts, tools=self.tools, context_tokens=window)
+        pictures = self.parts.images > 0 or self.parts.opaque
+        return Size(tokens, self.answers, self.thinking_tokens, self.audio, pictures, self.web_searches)
+
+
+def measure(body: ChatBody | EmbeddingsBody, raw: bytes) -> Measured:
+    """The size of a request; `raw` is its body as received."""
+    if isinstance(body, EmbeddingsBody):
+        return Measured(len(raw))
+    searches = any(word in raw for word in _SERVER_SIDE) or any(
+        tool.type not in ("function", "custom") for tool in body.tools or ()
+    )
+    parts = _parts(body, opaque=searches)
+    return Measured(
+        len(raw),
+        parts,
+        bool(body.tools or body.functions or body.response_format),
+        body.n or 1,
+        _thinking_tokens(raw),
+        parts.audio or any(word in raw for word in _AUDIO),
+        _SEARCHES if searches else 0,
+    )
+
+
+def _parts(body: ChatBody, *, opaque: bool) -> Parts:
+    images, data, audio = 0, 0, False
+    for message in body.messages:
+        content = message.content
+        if type(content) is not list:
+            continue
+        for part in content:
+            if part.type == "image_url" and part.image_url is not None:
+                images += 1
+                url = part.image_url if isinstance(part.image_url, str) else part.image_url.url
+                data += len(url) if url.startswith("data:") else 0
+            elif part.type == "input_audio":
+                audio = True
+            elif part.type in ("file", "video_url"):
+                opaque = True
+    return Parts(images, data, audio, opaque) if images or audio or opaque else bounds.TEXT
+
+
+def _thinking_tokens(raw: bytes) -> int:
+    """Anthropic's `thinking.budget_tokens`, which may reach beyond the limit where thoughts and tools take turns."""
+    if b"budget_tokens" not in raw:
+        return 0
+    try:
+        found = _thinking(raw).thinking
+    except (msgspec.DecodeError, RecursionError):
+        return 0
+    return max(found.budget_tokens, 0) if found is not None else 0
