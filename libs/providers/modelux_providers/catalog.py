@@ -10,7 +10,7 @@ from modelux_providers import price_table
 from modelux_providers.model_facts import answers, facts_of, retired
 from modelux_providers.price_table import ModelRow, PriceTable
 from modelux_providers.vendors import ENVIRONMENT_KEYS, VENDORS, Vendor
-from routing_core.pricing import Price
+from routing_core.pricing import Price, ceiling
 from routing_core.types import Target
 from routing_core.world import Offer
 
@@ -75,15 +75,17 @@ class PriceOverride:
 class Catalog:
     """The seed table of prices with what is known of models and vendors. Immutable; `load` it once per process."""
 
-    def __init__(self, table: PriceTable) -> None:
+    def __init__(self, table: PriceTable, ceiling_nano: int | None = None) -> None:
+        """`ceiling_nano`: what offers without a known price are charged, per million tokens; None: they have none."""
         self._table = table
+        self._ceiling = None if ceiling_nano is None else ceiling(ceiling_nano)
         self.version = table.version
         """Names the seed table, with the release it was made from."""
 
     @classmethod
-    def load(cls) -> Catalog:
+    def load(cls, ceiling_nano: int | None = None) -> Catalog:
         """The catalogue of this release (about 10 ms)."""
-        return cls(price_table.load())
+        return cls(price_table.load(), ceiling_nano)
 
     def models(self, provider: str) -> tuple[str, ...]:
         """Names, as the provider takes them, of its models for chat or embeddings; empty where it has no list."""
@@ -160,7 +162,7 @@ class Catalog:
             price = row.price(at_ms, self.version)
         return Offer(
             Target(upstream, credential.provider, credential.id),
-            price,
+            self._ceiling if price is None else price,
             facts.tier,
             None if row is None else row.context_tokens,
             facts.max_output_tokens,

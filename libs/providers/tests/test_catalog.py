@@ -317,3 +317,20 @@ def test_the_catalogue_never_imports_the_package_it_is_made_from() -> None:
             for alias in node.names
         }
         assert not {module for module in imported if module and ("genai" in module or module.endswith("price_seed"))}
+
+
+def test_offers_without_a_known_price_are_charged_the_ceiling() -> None:
+    mine, shared = CredentialFacts("pc_1", "openai", ("gpt-4o", "fresh-one")), CredentialFacts("pc_2", "openai")
+    dated, own = "gpt-4o-2024-08-06", PriceOverride("p1", "openai", "fresh-one", 7, 9, effective_from_ms=NOW)
+    bounded = Catalog.load(5_000_000_000)
+    offers = bounded.offers([mine, shared], (), NOW)
+    (fresh,) = offers["fresh-one"]
+    assert fresh.price is not None
+    assert (fresh.price.known, fresh.price.version) == (False, "ceiling/5000000000")
+    assert cost(fresh.price, Usage(1_000_000)) == cost(fresh.price, Usage(output=1_000_000)) == 5_000_000_000
+    for model in ("gpt-4o", dated):
+        assert [o.price for o in offers[model]] == [o.price for o in CATALOG.offers([mine, shared], (), NOW)[model]]
+    (set_here,) = bounded.offers([mine], [own], NOW)["fresh-one"]
+    assert set_here.price == own.price()
+    assert bounded.price("openai", "fresh-one", NOW) is None, "a ceiling is no price"
+    assert CATALOG.offers([mine], (), NOW)["fresh-one"][0].price is None

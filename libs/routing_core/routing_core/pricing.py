@@ -43,14 +43,13 @@ class Price:
     text: _Text = field(init=False, repr=False, compare=False)
     """Of a plain, a cached, a cache-writing input token and an output token, and the fee, ready for `cost`."""
 
+    known: bool = field(init=False, repr=False, compare=False)
+    """False for the ceiling that stands for a price that nobody knows: never rank by it, never tell it as a cost."""
+
     def __post_init__(self) -> None:
         read, write = _or(self.cache_read, self.input), _or(self.cache_write, self.input)
         object.__setattr__(self, "text", (self.input, read, write, self.output, self.request * 1000))
-
-    @property
-    def known(self) -> bool:
-        """False for the ceiling that stands for a price that nobody knows."""
-        return not self.version.startswith(_CEILING)
+        object.__setattr__(self, "known", not self.version.startswith(_CEILING))
 
     def at(self, input_tokens: int) -> Price:
         """The row that holds for a call of this length."""

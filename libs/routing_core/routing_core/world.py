@@ -23,7 +23,7 @@ class Offer:
 
     target: Target
     price: Price | None
-    """None: no price is known."""
+    """None: no price is known. One that is not `known` is a ceiling, for charging alone."""
     tier: int = 2
     """Quality tier, 1 (light) to 4 (frontier)."""
     context_tokens: int | None = None

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from routing_core.pricing import Price, ceiling
 from routing_core.types import Answer, Target
+from routing_core.world import Offer
 
 FALLBACK = {
     "strategy": "fallback",
@@ -293,17 +295,15 @@ def test_cost_optimized_leaves_out_with_reasons(stage: Any) -> None:
     }
 
 
-def test_cost_optimized_leaves_out_what_has_no_price(stage: Any) -> None:
-    stage.offer("mystery:local", None)
+@pytest.mark.parametrize("price", [None, ceiling(1)], ids=["none", "a low ceiling"])
+def test_cost_optimized_leaves_out_what_has_no_price(stage: Any, price: Price | None) -> None:
+    stage.offers["mystery"] = (Offer(stage.target("mystery:local"), price),)
     played = stage.play({"strategy": "cost_optimized", "allow": ["mystery", "gpt-4o", "gpt-4o:openai", "gone"]})
     assert played.calls == [BIG]
     assert left_out(played) == {"mystery:local": "no price known", "gone": "no credential offers it"}
 
 
 def test_cost_optimized_weighs_input_and_expected_output(stage: Any) -> None:
-    from routing_core.pricing import Price
-    from routing_core.world import Offer
-
     reads, writes = Target("reads", "p", "pc"), Target("writes", "p", "pc")
     stage.offers = {
         "reads": (Offer(reads, Price(1_000_000_000, 9_000_000_000)),),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from routing_core.errors import InvalidConfig
-from routing_core.pricing import Price
+from routing_core.pricing import Price, ceiling
 from routing_core.rules import SCHEMA, RuleError, compile_rule, environment
 from routing_core.types import Request, Target
 from routing_core.world import Budget, Health, Offer, World
@@ -30,6 +30,7 @@ WORLD = World(
         ),
         "gpt-4o-mini": (Offer(MINI, Price(150_000_000, 600_000_000)),),
         "local": (Offer(Target("local", "ollama", "pc_3"), None),),
+        "new": (Offer(Target("new", "openai", "pc_1"), ceiling(1)),),
     },
     health={
         GPT: Health(state="open", p50_ms=90, error_rate=0.9, samples=40),
@@ -99,6 +100,7 @@ def evaluate(text: str, request: Request = REQUEST, world: World = WORLD) -> boo
         ("has(budgets.bud_all.cap_usd) && !has(budgets.gone.cap_usd) && budgets.gone.cap_usd == null", True),
         ("cost_usd['gpt-4o'] == 0.0075 && cost_usd['gpt-4o:azure'] == 0.0081", True),
         ("cost_usd['gpt-4o-mini'] < cost_usd['gpt-4o'] && !has(cost_usd['local'])", True),
+        ("!has(cost_usd['new'])", True),
         ("latency_ms['gpt-4o'] == 400.0 && ttft_ms['gpt-4o'] == 120.0 && error_rate['gpt-4o'] < 0.02", True),
         ("latency_ms['gpt-4o:openai'] == 90.0 && healthy['gpt-4o'] && !healthy['gpt-4o:openai']", True),
         ("hour == 13 && minute == 30 && weekday == 4", True),

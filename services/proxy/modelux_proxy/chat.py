@@ -23,6 +23,7 @@ from modelux_proxy.metrics import Metrics
 from modelux_proxy.openai_schema import ChatBody
 from modelux_proxy.rate_limits import RateLimits
 from modelux_proxy.stream import Relay
+from modelux_proxy.tenants import Project
 from routing_core.engine import Run
 from routing_core.health import Registry
 from routing_core.types import Outcome
@@ -104,8 +105,7 @@ class Lane:
         context.response_body = answer.body
         outcomes = context.driven.outcomes()
         cost_nano = outcomes[0].cost_nano if len(outcomes) == 1 else sum(each.cost_nano for each in outcomes)
-        offer = context.key.project.offer_of(call.target)
-        known = offer is not None and offer.price is not None  # a cost of 0 would claim that the call was free
+        known = all(_priced(context.key.project, each) for each in outcomes)
         lines = answers.JSON + answers.head(context, call, cost_nano=cost_nano if known else None)
         context.first_sent_ns = perf_counter_ns()
         self._record(context, "ok", outcomes)
@@ -182,3 +182,14 @@ class Lane:
     def _forget(self, context: Context) -> None:
         if context.idempotency_key:
             self.idempotency.forget(context.key.id, context.idempotency_key)
+
+
+def _priced(project: Project, outcome: Outcome) -> bool:
+    """Whether the cost is one by a price: a 0 where none is known would claim that the call was free, and a ceiling is
+    no cost.
+    """
+    used = outcome.usage
+    if outcome.kind != "ok" and not (used.input or used.output):
+        return True
+    offer = project.offer_of(outcome.target)
+    return offer is not None and offer.price is not None and offer.price.known

@@ -33,7 +33,7 @@ from modelux_proxy.rate_limits import RateLimits
 from modelux_proxy.tenants import Key, Project, Tenants
 from routing_core.config import NamedPolicy, parse_policy
 from routing_core.health import Registry
-from routing_core.pricing import Price
+from routing_core.pricing import Price, ceiling
 from routing_core.types import Target
 from routing_core.world import Offer
 
@@ -117,14 +117,20 @@ def project(port: int, policies: Mapping[str, object], *, full_logging: bool = T
     """A project with models `a`, `b` and `c` at three simulated providers `one`, `two` and `three`."""
     routes: dict[str, Route] = {}
     offers: dict[str, tuple[Offer, ...]] = {}
-    for model, provider in (("a", "one"), ("b", "two"), ("c", "three"), ("embed", "one"), ("unpriced", "one")):
+    for model, provider in (
+        ("a", "one"),
+        ("b", "two"),
+        ("c", "three"),
+        ("embed", "one"),
+        *((model, "one") for model in UNKNOWN),
+    ):
         credential = f"pc_{provider}"
         vendor = VendorFacts(provider)
         origin = Origin("http", "127.0.0.1", port, True, credential)
         routes[credential] = Route(
             origin, "/v1", vendor, DIALECTS["openai"], auth_headers("bearer", f"sk-{provider}-secret")
         )
-        price = None if model == "unpriced" else PRICE
+        price = UNKNOWN.get(model, PRICE)
         offers[model] = (Offer(Target(model, provider, credential), price, capabilities=_ALL),)
     named = {slug: NamedPolicy(slug, 1, parse_policy(document)) for slug, document in policies.items()}
     named |= {f"{slug}:1": policy for slug, policy in list(named.items())}
@@ -134,6 +140,8 @@ def project(port: int, policies: Mapping[str, object], *, full_logging: bool = T
     )
 
 
+UNKNOWN = {"unpriced": None, "ceiled": ceiling(1_000_000_000)}
+"""What models cost that no price is known for."""
 _ALL = frozenset({"tools", "vision", "json_schema", "logprobs", "reasoning", "embeddings"})
 POLICIES: Mapping[str, object] = {
     "production": {

@@ -37,7 +37,7 @@ def _lineup(policy: CostOptimized, request: Request, world: World) -> Lineup:
     for offer in _offers(policy, world, left_out):
         price = offer.price
         reason = _unwanted(policy, offer) or unfit(offer, request)
-        if reason or price is None:
+        if reason or price is None or not price.known:
             left_out[Excluded(offer.target.name, reason or "no price known")] = None
         elif world.health_of(offer.target).state == "open":
             shut.append(Link(offer.target, APART, offer.target.name, "", policy.timeout_ms))

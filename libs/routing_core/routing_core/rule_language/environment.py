@@ -47,7 +47,8 @@ class _PerModel:
 
 def _cost_usd(request: Request, world: World) -> _PerModel:
     def cheapest(model: str) -> float | None:
-        costs = [estimate(o.price, request.input_tokens, request.max_tokens) for o in world.resolve(model) if o.price]
+        prices = [offer.price for offer in world.resolve(model)]
+        costs = [estimate(p, request.input_tokens, request.max_tokens) for p in prices if p is not None and p.known]
         return min(costs) / 1e9 if costs else None
 
     return _PerModel(cheapest)
