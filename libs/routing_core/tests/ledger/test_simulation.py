@@ -30,6 +30,10 @@ def test_caps_hold_and_books_balance_under_faults(first: int) -> None:
     assert all(one.charged == one.paid for one in done[::10]), "every tenth run is without faults"
 
 
+def test_a_grant_repeated_to_a_database_that_forgot_it_after_its_spender_did() -> None:
+    run(range(84_541, 84_542))
+
+
 @pytest.mark.nightly
 @pytest.mark.timeout(1_500)
 @pytest.mark.parametrize("first", range(2_000, 102_000, 10_000))
