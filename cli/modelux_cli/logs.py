@@ -88,11 +88,12 @@ def _stood(budget: Row) -> str:
 def _cost(row: Row) -> str:
     if row["cost_usd"] is None:
         return f"unknown, as no price is known; charged {money(row['charged_usd'])}"
+    charged = "" if row["charged_usd"] == row["cost_usd"] else f"; budgets were charged {money(row['charged_usd'])}"
     measured: Row = (row["trace"] or {}).get("measured") or {}
     if not measured.get("output_cost_usd"):
-        return money(row["cost_usd"])
+        return money(row["cost_usd"]) + charged
     output = measured["output_cost_usd"]
-    return f"input {money(measured['cost_usd'] - output)} + output {money(output)}"
+    return f"input {money(measured['cost_usd'] - output)} + output {money(output)}{charged}"
 
 
 def _latency(row: Row) -> str:

@@ -11,6 +11,7 @@ ROW: dict[str, object] = {
     "latency_ms": 238.0,
     "ttft_ms": 138.4,
     "cost_usd": 0.002134,
+    "charged_usd": 0.002134,
     "status": 200,
     "project_id": "proj_1",
     "config": "production",
@@ -56,6 +57,12 @@ def test_a_failover_is_told_in_plain_words() -> None:
         "  project: proj_1",
         "  config: @production (v4)",
     ]
+
+
+def test_a_charge_beyond_the_cost_is_told() -> None:
+    assert "  cost: input $0.000187 + output $0.001947; budgets were charged $0.500000" in list(
+        trace_lines(ROW | {"charged_usd": 0.5})
+    )
 
 
 def test_a_request_without_an_answer_says_so() -> None:

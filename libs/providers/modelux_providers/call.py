@@ -33,7 +33,7 @@ from modelux_providers.dialects.base import (
 from modelux_providers.route import Route, Terms
 from modelux_providers.utf8 import Utf8, mended
 from routing_core.flow import Until
-from routing_core.pricing import cost, output_cost
+from routing_core.pricing import Price, cost, output_cost
 from routing_core.types import Outcome, OutcomeKind, Target, Usage
 
 _NOTHING = Usage()
@@ -131,6 +131,11 @@ class ProviderCall:
         self._watch: Watch | None = None
 
     @property
+    def price(self) -> Price | None:
+        """At which it is charged; None where none is known."""
+        return self._terms.price
+
+    @property
     def streaming(self) -> bool:
         """True where the answer is a live stream (`startup`, `more`); else it is whole (`answer`)."""
         return self._parser is not None
@@ -163,7 +168,7 @@ class ProviderCall:
                 await self._run()
         except CallFailed as failure:
             self._fail(failure)
-        if not self.ended:  # a stream that has begun
+        if self._kind is None:  # a stream that has begun
             return self._head_outcome()
         outcome = self.final()
         if self._until == "body" and self.answer is not None and outcome.kind == "ok":

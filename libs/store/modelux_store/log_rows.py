@@ -46,6 +46,10 @@ class LogRow:
     response_id: str
     price_unknown: bool
     """Of an attempt: `cost_nano` includes a ceiling, not a price."""
+    charged_nano: int
+    """By budgets, where that is not `cost_nano`; 0: the same."""
+    repeats: int
+    """How often its run had made this very call, on the call that made it a loop; else 0."""
     usage_extras: Mapping[str, int]
     """What few calls have, by its name in `routing_core.types.UsageExtras`."""
 
@@ -75,6 +79,8 @@ class LogAttempt:
     price_version: str
     """Names the row of prices that `cost_nano` was taken from; empty in old logs."""
     price_unknown: bool
+    charged_nano: int
+    """As of the request."""
 
 
 @dataclass(frozen=True, slots=True)

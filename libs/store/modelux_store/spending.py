@@ -33,9 +33,9 @@ class Spending:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """What one value cost by the log."""
+    """What one value was charged by the log."""
 
-    cost_nano: int = 0
+    charged_nano: int = 0
     requests: int = 0
 
 
@@ -45,7 +45,7 @@ def is_logged(scope: str) -> bool:
 
 
 async def logged_spend(analytics: Analytics, wanted: Spending) -> Mapping[str, Logged]:
-    """Cost and number of requests per value; values without any are absent. Raises `Unavailable`."""
+    """What was charged, and how many requests, per value; values without any are absent. Raises `Unavailable`."""
     table, value = _VALUES[wanted.scope]
     began, begun = ("started_at", "") if table == "requests" else ("request_started_at", "+ started_us")
     places = {"table": table, "value": value, "began": began, "begun": begun}
@@ -62,7 +62,7 @@ async def logged_spend(analytics: Analytics, wanted: Spending) -> Mapping[str, L
         "opened_us": list(wanted.opened_us.values()),
     }
     rows = await analytics.rows(sql, values)
-    return {cast(str, r["value"]): Logged(cast(int, r["cost_nano"]), cast(int, r["requests"])) for r in rows}
+    return {cast(str, r["value"]): Logged(cast(int, r["charged_nano"]), cast(int, r["requests"])) for r in rows}
 
 
 @cache

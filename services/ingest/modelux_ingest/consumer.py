@@ -6,13 +6,13 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 
-from modelux.events.v1.budget_pb2 import PriceUnknown
+from modelux.events.v1.budget_pb2 import PriceUnknown, RunLooping
 from modelux.events.v1.health_pb2 import ProviderHealthChanged
 from modelux.events.v1.request_pb2 import RequestCompleted
 from modelux_bus.base import Delivery, Message
 from modelux_bus.consume import InvalidMessage, Overloaded
 from modelux_contracts import codec
-from modelux_contracts.topics import PRICE_UNKNOWN, PROVIDER_HEALTH_CHANGED
+from modelux_contracts.topics import PRICE_UNKNOWN, PROVIDER_HEALTH_CHANGED, RUN_LOOPING
 from modelux_ingest import metrics
 from modelux_ingest.rows import attempt_columns, flaw, request_columns
 from modelux_ingest.signals import Signals
@@ -73,7 +73,8 @@ class Writer:
             raise
         self._count(events)
         unpriced = [_unpriced(each) for each in self._unknown_prices.observe(events)]
-        return [*self._told(self._signals.observe(events)), *unpriced]
+        loops = [_looping(each) for each in events if each.HasField("repeats")]
+        return [*self._told(self._signals.observe(events)), *unpriced, *loops]
 
     def _told(self, news: Sequence[ProviderHealthChanged]) -> Sequence[Message]:
         recent = [_message(each) for each in news if self._recent(each)]
@@ -166,3 +167,20 @@ def _unpriced(event: PriceUnknown) -> Message:
     topic, hour = PRICE_UNKNOWN.name, event.at_us // QUIET_US
     identity = f"{event.project_id}:{event.provider}:{event.model}:{hour}"
     return Message(topic, event.project_id.encode(), codec.encode(event), identity, codec.headers(topic))
+
+
+def _looping(event: RequestCompleted) -> Message:
+    """Once per request, and a proxy marks one request of each loop."""
+    topic, found = RUN_LOOPING.name, event.repeats
+    told = RunLooping(
+        organization_id=event.organization_id,
+        project_id=event.project_id,
+        budget_id=found.budget_id,
+        tag=found.tag,
+        value=found.value,
+        calls=found.calls,
+        request_id=event.request_id,
+        at_us=event.started_at_us,
+    )
+    identity = f"{event.request_id}.looping"
+    return Message(topic, event.project_id.encode(), codec.encode(told), identity, codec.headers(topic))

@@ -69,6 +69,8 @@ def request_columns(events: Sequence[RequestCompleted]) -> Columns:
         "max_tokens": [e.max_tokens for e in events],
         "needs": [list(e.needs) for e in events],
         "price_unknown": [e.price_unknown for e in events],
+        "charged_nano": [e.charged_nano for e in events],
+        "repeats": [e.repeats.calls for e in events],
         "trace": [e.trace_json for e in events],
         "request_body": [e.request_body for e in events],
         "response_body": [e.response_body for e in events],
@@ -105,6 +107,7 @@ def _attempt_columns(attempts: Sequence[AttemptRecord]) -> Columns:
         "cost_nano": [a.cost_nano for a in attempts],
         "price_version": [a.price_version for a in attempts],
         "price_unknown": [a.price_unknown for a in attempts],
+        "charged_nano": [a.charged_nano for a in attempts],
     }
 
 

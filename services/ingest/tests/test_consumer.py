@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import pytest
 
-from modelux.events.v1.budget_pb2 import PriceUnknown
+from modelux.events.v1.budget_pb2 import PriceUnknown, RunLooping
 from modelux.events.v1.health_pb2 import ProviderHealthChanged
-from modelux.events.v1.request_pb2 import AttemptRecord, RequestCompleted
+from modelux.events.v1.request_pb2 import AttemptRecord, Repeats, RequestCompleted
 from modelux_bus.base import Delivery, Message, Partition
 from modelux_bus.consume import InvalidMessage, Overloaded, Pace, consume
 from modelux_bus.memory import MemoryBus
@@ -216,6 +216,18 @@ async def test_a_model_without_a_price_is_news(ready: Analytics, make_event: Eve
     news = codec.decode(PriceUnknown, told.value, told.headers)
     assert (told.topic, told.key, news.model, news.charged_nano) == ("price.unknown", b"proj_1", "new", 9)
     assert await subject.handle(deliveries(message(make_event(2, attempts=[attempt], price_unknown=True)))) == []
+
+
+async def test_a_loop_is_news(ready: Analytics, make_event: EventMaker) -> None:
+    found = Repeats(budget_id="bud_1", tag="run_id", value="run_7", calls=20)
+    looping = make_event(1, repeats=found)
+    (told,) = await writer(ready).handle(deliveries(message(looping), message(make_event(2))))
+    news = codec.decode(RunLooping, told.value, told.headers)
+    assert (told.topic, told.key, told.id) == ("run.looping", b"proj_1", f"{looping.request_id}.looping")
+    assert (news.budget_id, news.tag, news.value, news.calls) == ("bud_1", "run_id", "run_7", 20)
+    assert (news.request_id, news.at_us) == (looping.request_id, looping.started_at_us)
+    rows = await ready.rows("SELECT repeats FROM requests FINAL ORDER BY request_id")
+    assert [row["repeats"] for row in rows] == [20, 0]
 
 
 async def test_retention_is_set_changed_and_lifted(analytics: Analytics) -> None:

@@ -92,12 +92,12 @@ def reconciliation(account: pb.BudgetAccount, logged: Logged | None) -> Reconcil
     if logged is None:
         text = "The request log does not tell which calls belong to this scope."
         return Reconciliation(**common, text=text)
-    parts = apart(account, logged.cost_nano)
+    parts = apart(account, logged.charged_nano)
     return Reconciliation(
         **common,
-        logged_usd=usd(logged.cost_nano),
+        logged_usd=usd(logged.charged_nano),
         logged_requests=logged.requests,
-        difference_usd=usd(account.settled - logged.cost_nano),
+        difference_usd=usd(account.settled - logged.charged_nano),
         explained=Explained(
             unknown_usd=usd(parts.unknown),
             forfeited_usd=usd(parts.forfeited),
@@ -106,7 +106,7 @@ def reconciliation(account: pb.BudgetAccount, logged: Logged | None) -> Reconcil
         ),
         unexplained_usd=usd(parts.unexplained),
         balanced=parts.unexplained == 0,
-        text=_text(account.settled - logged.cost_nano, parts),
+        text=_text(account.settled - logged.charged_nano, parts),
     )
 
 

@@ -57,7 +57,10 @@ class Log(BaseModel):
     end_user_id: str | None
     usage: Usage
     cost_usd: float | None = Field(description="Of all attempts. Null where no price is known for one of them.")
-    charged_usd: float = Field(description="The same, with the ceiling that was charged where no price is known.")
+    charged_usd: float = Field(
+        description="What budgets were charged: the cost, or more where nobody knows it; a ceiling where no price is."
+    )
+    repeats: int = Field(description="How often the run had made this call, on the one that made it a loop; else 0.")
     latency_ms: float
     ttft_ms: float | None
     overhead_ms: float = Field(description="Time in the proxy outside of provider calls.")
@@ -83,7 +86,9 @@ class Attempt(BaseModel):
     ttft_ms: float | None
     usage: Usage
     cost_usd: float | None = Field(description="Null where no price is known.")
-    charged_usd: float = Field(description="The cost, or the ceiling that was charged where no price is known.")
+    charged_usd: float = Field(
+        description="The cost, or more where nobody knows it; the ceiling where no price is known."
+    )
     price_version: str | None = Field(description="Names the row of prices that the cost was taken from.")
 
 
@@ -121,7 +126,7 @@ def _fields(row: LogRow) -> dict[str, object]:
         "usage": _usage(row),
         "tags": dict(row.tags),
         "cost_usd": None if row.price_unknown else usd(row.cost_nano),
-        "charged_usd": usd(row.cost_nano),
+        "charged_usd": usd(row.charged_nano or row.cost_nano),
         "latency_ms": row.latency_us / 1000,
         "ttft_ms": _ms(row.ttft_us),
         "overhead_ms": row.overhead_us / 1000,
@@ -143,7 +148,7 @@ def _attempt(attempt: LogAttempt) -> Attempt:
         ttft_ms=_ms(attempt.ttft_us),
         usage=_usage(attempt),
         cost_usd=None if attempt.price_unknown else usd(attempt.cost_nano),
-        charged_usd=usd(attempt.cost_nano),
+        charged_usd=usd(attempt.charged_nano or attempt.cost_nano),
         price_version=attempt.price_version or None,
     )
 

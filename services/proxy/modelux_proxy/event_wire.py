@@ -9,9 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import get_args
+from typing import NamedTuple, get_args
 
-from routing_core.types import Outcome, OutcomeKind, Target, Usage
+from modelux_proxy.loops import Repeats
+from routing_core.types import Outcome, OutcomeKind, Target, Usage, UsageExtras
+
+
+class Made(NamedTuple):
+    """What an attempt's record tells beside its outcome. `charged_nano`: 0 where it is the cost."""
+
+    number: int
+    started_us: int
+    price_version: str
+    price_unknown: bool
+    charged_nano: int
+
 
 _MINUS_ONE = b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
 _TABLE = 4096
@@ -57,8 +69,8 @@ def tag(number: int, kind: int = 2) -> bytes:
     return _slow_varint(number << 3 | kind)
 
 
-_T = [b"", *(tag(number) for number in range(1, 36))]
-_V = [b"", *(tag(number, 0) for number in range(1, 36))]
+_T = [b"", *(tag(number) for number in range(1, 39))]
+_V = [b"", *(tag(number, 0) for number in range(1, 39))]
 
 
 _KINDS: Mapping[str, bytes] = {kind: text(_T[5], kind) for kind in get_args(OutcomeKind)}
@@ -180,25 +192,44 @@ def usage(value: Usage) -> bytes:
         out += _V[5] + varint(value.reasoning)
     if value.estimated:
         out += _V[6] + b"\x01"
+    return out if value.extras is None else out + _extras(value.extras)
+
+
+def _extras(value: UsageExtras) -> bytes:
+    counts = (
+        value.cache_write_1h,
+        value.input_audio,
+        value.cache_audio_read,
+        value.input_image,
+        value.output_audio,
+        value.output_image,
+        value.web_searches,
+    )
+    return b"".join([_V[number] + varint(count) for number, count in enumerate(counts, 7) if count])
+
+
+def charges(charged_nano: int, price_unknown: bool, repeats: Repeats | None) -> bytes:
+    """What few requests have: a charge other than the cost, a cost that nobody knows, a run found looping."""
+    out = _V[36] + b"\x01" if price_unknown else b""
+    if charged_nano:
+        out += _V[37] + varint(charged_nano)
+    if repeats is not None:
+        told = text(_T[1], repeats.budget_id) + text(_T[2], repeats.tag) + text(_T[3], repeats.value)
+        out += field(_T[38], told + _V[4] + varint(repeats.calls))
     return out
 
 
-def attempts(outcomes: Sequence[Outcome], numbers: Sequence[int], starts_us: Sequence[int]) -> bytes:
+def attempts(outcomes: Sequence[Outcome], made: Sequence[Made]) -> bytes:
     """All `AttemptRecord`s."""
-    return b"".join(
-        [
-            field(_T[25], _attempt(outcome, number, start))
-            for outcome, number, start in zip(outcomes, numbers, starts_us, strict=True)
-        ]
-    )
+    return b"".join([field(_T[25], _attempt(outcome, each)) for outcome, each in zip(outcomes, made, strict=True)])
 
 
-def _attempt(outcome: Outcome, number: int, started_us: int) -> bytes:
+def _attempt(outcome: Outcome, made: Made) -> bytes:
     ttft_ms = outcome.ttft_ms
     out = b"".join(
         (
             _V[1],
-            varint(number),
+            varint(made.number),
             _target(outcome.target)[1],
             _KINDS[outcome.kind],
             _V[6],
@@ -211,10 +242,20 @@ def _attempt(outcome: Outcome, number: int, started_us: int) -> bytes:
             _V[11],
             varint(outcome.cost_nano),
             _V[12],
-            varint(started_us),
+            varint(made.started_us),
+            _version(made.price_version),
         )
     )
-    return out + text(_T[7], outcome.error_code) if outcome.error_code else out
+    if outcome.error_code:
+        out += text(_T[7], outcome.error_code)
+    if made.price_unknown:
+        out += _V[14] + b"\x01"
+    return out + _V[15] + varint(made.charged_nano) if made.charged_nano else out
+
+
+@lru_cache(maxsize=4096)
+def _version(name: str) -> bytes:
+    return text(_T[13], name)
 
 
 @lru_cache(maxsize=4096)

@@ -11,7 +11,7 @@ _MOST = 20_000
 
 
 class Repeats(NamedTuple):
-    """A call that a run made `calls` times by now, at least as often as its guard asks for."""
+    """A call that a run has made `calls` times, as often as its guard asks for."""
 
     budget_id: str
     tag: str
@@ -29,7 +29,7 @@ class Loops:
         self._most = most
 
     def count(self, draw: Draw, body: bytes) -> Repeats | None:
-        """Counts one call; the repeats to report, of the first guard that finds them."""
+        """Counts one call; the repeats to report, once for each call and run, of the first guard that finds them."""
         found = None
         for rule, value in draw.loops:
             key = (rule.id, value, hash(body))
@@ -37,6 +37,6 @@ class Loops:
             self._seen[key] = calls
             if len(self._seen) > self._most:
                 self._seen.popitem(last=False)
-            if found is None and calls >= rule.loop_calls:
+            if found is None and calls == rule.loop_calls:
                 found = Repeats(rule.id, rule.scope_key.partition("=")[0], value, calls)
         return found

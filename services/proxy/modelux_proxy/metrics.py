@@ -17,6 +17,11 @@ GAUGES: Mapping[str, str] = {
     "events_lost": "Events that the journal could not take; 0 unless the disk is full",
     "events_recovered": "Requests that an earlier process left unfinished, recorded as unknown",
     "refusals_unrecorded": "Refused requests left out of the log since the start, beyond 120 a minute of one key",
+    "budget_grants": "Slices that the ledger granted since the start",
+    "budget_denials": "Calls refused since the start because a budget had no room",
+    "budget_unavailable": "Calls refused since the start because the ledger could not be asked",
+    "budget_unknown": "Calls charged whole since the start because nobody knows what they cost",
+    "budget_reserved_nano": "Nano-USD that calls under way hold",
     "snapshots_refused": "Configurations that were refused; the one before stays",
     "config_age_ms": "Since the config service was last heard of; 0 while connected",
 }

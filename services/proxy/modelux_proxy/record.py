@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from modelux.events.v1.request_pb2 import RequestCompleted
+from modelux_providers.call import ProviderCall
 from modelux_proxy import event_wire as wire
 from modelux_proxy.call_context import Context
 from routing_core.types import Outcome
@@ -84,7 +85,7 @@ def completed(context: Context, outcome: str, outcomes: Sequence[Outcome], *, ke
     arrived_ns = context.exchange.arrived_ns
     calls = context.driven.trials
     starts = [call.started_ns - arrived_ns for call in calls]
-    starts_us = [(start + 500) // 1000 for start in starts]
+    made = [_made(call, start, outcome) for call, start, outcome in zip(calls, starts, outcomes, strict=True)]
     request = context.request
     first_ns = context.first_sent_ns
     latency_us = (ended_ns - arrived_ns) // 1000
@@ -93,7 +94,7 @@ def completed(context: Context, outcome: str, outcomes: Sequence[Outcome], *, ke
     request_body, response_body, shed = _bodies(context, keep_bodies)
     trace = b""
     if run is not None and decision is not None:
-        trace = _encode(run.trace(outcomes, [start / 1000 for start in starts_us]))
+        trace = _encode(run.trace(outcomes, [each.started_us / 1000 for each in made]))
     answered = context.driven.selected_index
     last = outcomes[answered] if answered is not None else outcomes[-1] if outcomes else None
     return b"".join(
@@ -119,10 +120,33 @@ def completed(context: Context, outcome: str, outcomes: Sequence[Outcome], *, ke
             ),
             wire.features(request.input_tokens, request.max_tokens, request.needs),
             b"" if last is None else wire.served_by(last.target, wire.usage(last.usage)),
-            wire.attempts(outcomes, [call.number for call in calls], starts_us),
+            _charges(context, outcomes, made),
+            wire.attempts(outcomes, made),
             *wire.bodies(trace, request_body, response_body),
         )
     )
+
+
+def _made(call: ProviderCall, start_ns: int, outcome: Outcome) -> wire.Made:
+    price = call.price
+    charged = call.charge.charged_nano if call.charge is not None else 0
+    if charged == outcome.cost_nano:
+        charged = 0
+    if price is not None and price.known:
+        return wire.Made(call.number, (start_ns + 500) // 1000, price.version, False, charged)
+    version = price.version if price is not None else ""
+    used = outcome.usage
+    return wire.Made(call.number, (start_ns + 500) // 1000, version, used.input + used.output > 0, charged)
+
+
+def _charges(context: Context, outcomes: Sequence[Outcome], made: Sequence[wire.Made]) -> bytes:
+    charged, unknown = 0, False
+    for each in made:
+        charged += each.charged_nano
+        unknown = unknown or each.price_unknown
+    if charged:
+        charged = sum([each.charged_nano or outcome.cost_nano for each, outcome in zip(made, outcomes, strict=True)])
+    return wire.charges(charged, unknown, context.purse.repeats if context.purse is not None else None)
 
 
 def _constant(context: Context) -> bytes:

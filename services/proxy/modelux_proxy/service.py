@@ -8,18 +8,22 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast, get_args
 
 from prometheus_client import REGISTRY
 
 from modelux_contracts.ids import new_id
+from modelux_ledger.spender import spending
 from modelux_providers.catalog import Catalog
 from modelux_providers.client import Client, Deadlines
 from modelux_providers.egress import Guard
+from modelux_proxy.charge import CancelPolicy, Spending
 from modelux_proxy.chat import Lane
 from modelux_proxy.clock import Clock
 from modelux_proxy.config_source import ConfigSource, watch_over
 from modelux_proxy.consumer import hear, hearing
 from modelux_proxy.emit import Emitter, opened
+from modelux_proxy.gauges import watch
 from modelux_proxy.http_server import Server
 from modelux_proxy.idempotency import Idempotency
 from modelux_proxy.metrics import Metrics
@@ -30,6 +34,7 @@ from modelux_proxy.snapshot import Builder
 from modelux_runtime.http import listen
 from modelux_runtime.platform import Platform
 from modelux_runtime.service import Service, Tasks
+from modelux_runtime.settings import InvalidSetting
 from routing_core.errors import ModeluxError
 from routing_core.health import Registry
 
@@ -50,17 +55,21 @@ async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Ta
         settings.connect_timeout_s, settings.first_byte_timeout_s, settings.idle_timeout_s, settings.total_timeout_s
     )
     registry = Registry()
-    lane = Lane(client, registry, emitter, clock, deadlines, settings.keepalive_s, Idempotency(), RateLimits(), metrics)
     builder = Builder(platform.encryption_key, Catalog.load(), allow_private=settings.allow_private)
     source = ConfigSource(builder, folder / "snapshot", clock, int(settings.max_stale_h * 3_600_000))
     await source.load()
     within = platform.settings.bus_url.startswith("memory:")
     refuse = settings.on_journal_full != "count_only"
-    proxy = Proxy(lane, source.current, refuse_when_full=refuse)
-    _watch(metrics, emitter, source, proxy)
-    REGISTRY.register(metrics)
     platform.readiness["proxy"] = lambda: None if source.current() is not None else "waiting for a configuration"
-    async with asyncio.TaskGroup() as group:
+    async with spending(platform.config, folder / "leases") as spender, asyncio.TaskGroup() as group:
+        spends = Spending(spender, _on_cancel(settings.charge_on_cancel))
+        idempotency, limits = Idempotency(), RateLimits()
+        lane = Lane(
+            client, registry, emitter, clock, deadlines, settings.keepalive_s, idempotency, limits, metrics, spends
+        )
+        proxy = Proxy(lane, source.current, refuse_when_full=refuse)
+        watch(metrics, emitter, source, proxy, spender)
+        REGISTRY.register(metrics)
         server = Server(proxy, group)
         await server.listen(listen(settings.host, settings.port))
         _settle_memory()
@@ -92,21 +101,11 @@ async def _open_journal(folder: Path, settings: ProxySettings) -> Emitter:
         ) from error
 
 
-def _watch(metrics: Metrics, emitter: Emitter, source: ConfigSource, proxy: Proxy) -> None:
-    """Gauges that are read when somebody asks."""
-    counts = emitter.counts
-    metrics.gauges.update(
-        {
-            "journal_used_ratio": lambda: emitter.fraction,
-            "events_appended": lambda: counts.appended,
-            "events_shipped": lambda: emitter.shipped,
-            "events_lost": lambda: counts.lost,
-            "events_recovered": lambda: counts.recovered,
-            "refusals_unrecorded": lambda: proxy.refusals.skipped,
-            "snapshots_refused": lambda: source.counts.refused,
-            "config_age_ms": lambda: source.age_ms,
-        }
-    )
+def _on_cancel(text: str) -> CancelPolicy:
+    if text not in get_args(CancelPolicy):
+        allowed = " or ".join(get_args(CancelPolicy))
+        raise InvalidSetting("setting_invalid", f"MODELUX_PROXY_CHARGE_ON_CANCEL is {text!r}, not {allowed}")
+    return cast("CancelPolicy", text)
 
 
 def _settle_memory() -> None:

@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 
 from modelux.events.v1.request_pb2 import RequestCompleted
 from modelux_proxy import event_wire as wire
-from routing_core.types import Outcome, Target, Usage
+from modelux_proxy.loops import Repeats
+from routing_core.types import Outcome, Target, Usage, UsageExtras
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 COUNT = st.integers(0, 2**62)
-USAGE = st.builds(Usage, COUNT, COUNT, COUNT, COUNT, COUNT, st.booleans())
+EXTRAS = st.builds(UsageExtras, *[COUNT] * 7).filter(UsageExtras().__ne__)
+USAGE = st.builds(Usage, COUNT, COUNT, COUNT, COUNT, COUNT, st.booleans(), st.none() | EXTRAS)
 TARGET = st.builds(Target, TEXT, TEXT, TEXT)
 OUTCOME = st.builds(
     Outcome,
@@ -24,6 +26,7 @@ OUTCOME = st.builds(
     COUNT,
     st.none() | TEXT,
 )
+MADE = st.builds(wire.Made, st.integers(1, 2**31 - 1), COUNT, TEXT, st.booleans(), COUNT)
 END = st.sampled_from(["ok", "error", "cancelled", "unknown"])
 REQUEST_ID = st.text("0123456789abcdefghjkmnpqrstvwxyz", min_size=26, max_size=26).map("req_".__add__)
 
@@ -104,11 +107,12 @@ def test_the_answer_and_the_bodies(target, usage, trace, request, response):
 
 @given(st.lists(OUTCOME, max_size=4), st.data())
 def test_attempts(outcomes, data):
-    starts = [data.draw(COUNT) for _ in outcomes]
-    event = RequestCompleted.FromString(wire.attempts(outcomes, range(1, len(outcomes) + 1), starts))
+    made = [data.draw(MADE) for _ in outcomes]
+    event = RequestCompleted.FromString(wire.attempts(outcomes, made))
     assert len(event.attempts) == len(outcomes)
     for index, (found, outcome) in enumerate(zip(event.attempts, outcomes, strict=True)):
-        assert found.number == index + 1
+        told = (found.number, found.started_us, found.price_version, found.price_unknown, found.charged_nano)
+        assert told == made[index]
         assert Target(found.model, found.provider, found.credential_id) == outcome.target
         assert found.kind == outcome.kind
         assert found.status == (outcome.status or 0)
@@ -117,7 +121,16 @@ def test_attempts(outcomes, data):
         assert found.ttft_us == (-1 if outcome.ttft_ms is None else wire.micros(outcome.ttft_ms))
         assert read(found.usage) == outcome.usage
         assert found.cost_nano == outcome.cost_nano
-        assert found.started_us == starts[index]
+
+
+@given(COUNT, st.booleans(), st.none() | st.builds(Repeats, TEXT, TEXT, TEXT, st.integers(0, 2**31 - 1)))
+def test_what_few_requests_have(charged, unknown, repeats):
+    event = RequestCompleted.FromString(wire.charges(charged, unknown, repeats))
+    assert (event.charged_nano, event.price_unknown) == (charged, unknown)
+    assert event.HasField("repeats") == (repeats is not None)
+    if repeats is not None:
+        found = event.repeats
+        assert (found.budget_id, found.tag, found.value, found.calls) == repeats
 
 
 def test_half_a_surrogate_pair_does_no_harm():
@@ -125,6 +138,8 @@ def test_half_a_surrogate_pair_does_no_harm():
 
 
 def read(usage: object) -> Usage:
+    extras = UsageExtras(*(getattr(usage, name) for name in UsageExtras.__match_args__))
     return Usage(
-        *(getattr(usage, name) for name in ("input", "output", "cache_read", "cache_write", "reasoning", "estimated"))
+        *(getattr(usage, name) for name in ("input", "output", "cache_read", "cache_write", "reasoning", "estimated")),
+        extras if extras != UsageExtras() else None,
     )

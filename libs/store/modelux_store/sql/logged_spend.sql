@@ -1,6 +1,8 @@
--- What logged calls cost that began in a window and ended after their account was opened, per value of a budget's scope.
+-- What logged calls were charged that began in a window and ended after their account was opened, per value of a
+-- budget's scope.
 SELECT
-    /* value */ AS value, toInt64(sum(cost_nano)) AS cost_nano, toInt64(uniqExact(request_id)) AS requests
+    /* value */ AS value, toInt64(sum(if(charged_nano > 0, charged_nano, cost_nano))) AS charged_nano,
+    toInt64(uniqExact(request_id)) AS requests
 FROM /* table */ FINAL
 WHERE organization_id = {organization_id:String}
     AND ({project_id:String} = '' OR project_id = {project_id:String})

@@ -37,7 +37,7 @@ class Usage(_message.Message):
     def __init__(self, input: _Optional[int] = ..., output: _Optional[int] = ..., cache_read: _Optional[int] = ..., cache_write: _Optional[int] = ..., reasoning: _Optional[int] = ..., estimated: _Optional[bool] = ..., cache_write_1h: _Optional[int] = ..., input_audio: _Optional[int] = ..., cache_audio_read: _Optional[int] = ..., input_image: _Optional[int] = ..., output_audio: _Optional[int] = ..., output_image: _Optional[int] = ..., web_searches: _Optional[int] = ...) -> None: ...
 
 class AttemptRecord(_message.Message):
-    __slots__ = ("number", "model", "provider", "credential_id", "kind", "status", "error_code", "latency_us", "ttft_us", "usage", "cost_nano", "started_us", "price_version", "price_unknown")
+    __slots__ = ("number", "model", "provider", "credential_id", "kind", "status", "error_code", "latency_us", "ttft_us", "usage", "cost_nano", "started_us", "price_version", "price_unknown", "charged_nano")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +52,7 @@ class AttemptRecord(_message.Message):
     STARTED_US_FIELD_NUMBER: _ClassVar[int]
     PRICE_VERSION_FIELD_NUMBER: _ClassVar[int]
     PRICE_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    CHARGED_NANO_FIELD_NUMBER: _ClassVar[int]
     number: int
     model: str
     provider: str
@@ -66,10 +67,23 @@ class AttemptRecord(_message.Message):
     started_us: int
     price_version: str
     price_unknown: bool
-    def __init__(self, number: _Optional[int] = ..., model: _Optional[str] = ..., provider: _Optional[str] = ..., credential_id: _Optional[str] = ..., kind: _Optional[str] = ..., status: _Optional[int] = ..., error_code: _Optional[str] = ..., latency_us: _Optional[int] = ..., ttft_us: _Optional[int] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., cost_nano: _Optional[int] = ..., started_us: _Optional[int] = ..., price_version: _Optional[str] = ..., price_unknown: _Optional[bool] = ...) -> None: ...
+    charged_nano: int
+    def __init__(self, number: _Optional[int] = ..., model: _Optional[str] = ..., provider: _Optional[str] = ..., credential_id: _Optional[str] = ..., kind: _Optional[str] = ..., status: _Optional[int] = ..., error_code: _Optional[str] = ..., latency_us: _Optional[int] = ..., ttft_us: _Optional[int] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., cost_nano: _Optional[int] = ..., started_us: _Optional[int] = ..., price_version: _Optional[str] = ..., price_unknown: _Optional[bool] = ..., charged_nano: _Optional[int] = ...) -> None: ...
+
+class Repeats(_message.Message):
+    __slots__ = ("budget_id", "tag", "value", "calls")
+    BUDGET_ID_FIELD_NUMBER: _ClassVar[int]
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    budget_id: str
+    tag: str
+    value: str
+    calls: int
+    def __init__(self, budget_id: _Optional[str] = ..., tag: _Optional[str] = ..., value: _Optional[str] = ..., calls: _Optional[int] = ...) -> None: ...
 
 class RequestCompleted(_message.Message):
-    __slots__ = ("request_id", "organization_id", "project_id", "key_id", "started_at_us", "endpoint", "requested_model", "config_slug", "config_version", "policy_type", "outcome", "status", "error_code", "model", "provider", "credential_id", "stream", "tags", "end_user_id", "usage", "cost_nano", "latency_us", "ttft_us", "overhead_us", "attempts", "trace_json", "request_body", "response_body", "logging_mode", "body_shed", "price_version", "response_id", "estimated_input_tokens", "max_tokens", "needs", "price_unknown")
+    __slots__ = ("request_id", "organization_id", "project_id", "key_id", "started_at_us", "endpoint", "requested_model", "config_slug", "config_version", "policy_type", "outcome", "status", "error_code", "model", "provider", "credential_id", "stream", "tags", "end_user_id", "usage", "cost_nano", "latency_us", "ttft_us", "overhead_us", "attempts", "trace_json", "request_body", "response_body", "logging_mode", "body_shed", "price_version", "response_id", "estimated_input_tokens", "max_tokens", "needs", "price_unknown", "charged_nano", "repeats")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -113,6 +127,8 @@ class RequestCompleted(_message.Message):
     MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     NEEDS_FIELD_NUMBER: _ClassVar[int]
     PRICE_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    CHARGED_NANO_FIELD_NUMBER: _ClassVar[int]
+    REPEATS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     organization_id: str
     project_id: str
@@ -149,4 +165,6 @@ class RequestCompleted(_message.Message):
     max_tokens: int
     needs: _containers.RepeatedScalarFieldContainer[str]
     price_unknown: bool
-    def __init__(self, request_id: _Optional[str] = ..., organization_id: _Optional[str] = ..., project_id: _Optional[str] = ..., key_id: _Optional[str] = ..., started_at_us: _Optional[int] = ..., endpoint: _Optional[str] = ..., requested_model: _Optional[str] = ..., config_slug: _Optional[str] = ..., config_version: _Optional[int] = ..., policy_type: _Optional[str] = ..., outcome: _Optional[str] = ..., status: _Optional[int] = ..., error_code: _Optional[str] = ..., model: _Optional[str] = ..., provider: _Optional[str] = ..., credential_id: _Optional[str] = ..., stream: _Optional[bool] = ..., tags: _Optional[_Mapping[str, str]] = ..., end_user_id: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., cost_nano: _Optional[int] = ..., latency_us: _Optional[int] = ..., ttft_us: _Optional[int] = ..., overhead_us: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[AttemptRecord, _Mapping]]] = ..., trace_json: _Optional[bytes] = ..., request_body: _Optional[bytes] = ..., response_body: _Optional[bytes] = ..., logging_mode: _Optional[str] = ..., body_shed: _Optional[bool] = ..., price_version: _Optional[str] = ..., response_id: _Optional[str] = ..., estimated_input_tokens: _Optional[int] = ..., max_tokens: _Optional[int] = ..., needs: _Optional[_Iterable[str]] = ..., price_unknown: _Optional[bool] = ...) -> None: ...
+    charged_nano: int
+    repeats: Repeats
+    def __init__(self, request_id: _Optional[str] = ..., organization_id: _Optional[str] = ..., project_id: _Optional[str] = ..., key_id: _Optional[str] = ..., started_at_us: _Optional[int] = ..., endpoint: _Optional[str] = ..., requested_model: _Optional[str] = ..., config_slug: _Optional[str] = ..., config_version: _Optional[int] = ..., policy_type: _Optional[str] = ..., outcome: _Optional[str] = ..., status: _Optional[int] = ..., error_code: _Optional[str] = ..., model: _Optional[str] = ..., provider: _Optional[str] = ..., credential_id: _Optional[str] = ..., stream: _Optional[bool] = ..., tags: _Optional[_Mapping[str, str]] = ..., end_user_id: _Optional[str] = ..., usage: _Optional[_Union[Usage, _Mapping]] = ..., cost_nano: _Optional[int] = ..., latency_us: _Optional[int] = ..., ttft_us: _Optional[int] = ..., overhead_us: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[AttemptRecord, _Mapping]]] = ..., trace_json: _Optional[bytes] = ..., request_body: _Optional[bytes] = ..., response_body: _Optional[bytes] = ..., logging_mode: _Optional[str] = ..., body_shed: _Optional[bool] = ..., price_version: _Optional[str] = ..., response_id: _Optional[str] = ..., estimated_input_tokens: _Optional[int] = ..., max_tokens: _Optional[int] = ..., needs: _Optional[_Iterable[str]] = ..., price_unknown: _Optional[bool] = ..., charged_nano: _Optional[int] = ..., repeats: _Optional[_Union[Repeats, _Mapping]] = ...) -> None: ...
