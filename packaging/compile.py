@@ -20,15 +20,18 @@ ROOT = Path(__file__).resolve().parents[1]
 COMPILED = (
     "routing_core/{breaker,draws,engine,flow,health,latency,pricing,retries,scoring,trace,types,world}.py",
     "routing_core/policies/*.py",
+    "routing_core/{bounds,budgets}.py",
+    "routing_core/ledger/{holder,messages,meters,slots}.py",
+    "modelux_ledger/table.py",
     "modelux_bus/{cursor,journal,segment}.py",
-    "modelux_providers/{call,classify,client,client_connection,client_errors,client_response,drive,outbox,sse,utf8}.py",
-    "modelux_proxy/{admit,answers,attempts,call_context,chat,clock,emit,event_wire,exchange,heads,http_connection}.py",
+    "modelux_providers/{call,charge,classify,client,client_connection,client_errors,client_response,drive,outbox,sse,utf8}.py",
+    "modelux_proxy/{admit,answers,attempts,call_context,charge,chat,clock,emit,event_wire,exchange,heads,http_connection}.py",
     "modelux_proxy/{http_server,idempotency,inflight,json_guard,limits,metrics,proxy,rate_limits,record}.py",
-    "modelux_proxy/{request_ids,ship,stream,tenants}.py",
+    "modelux_proxy/{loops,purse,request_ids,ship,stream,tenants}.py",
 )
 """What a request runs through. Left out: packages' `__init__`, modules that define msgspec structs (their fields would
 get lost), and `records.py`, which makes dataclasses at run time."""
-_SLOTS = re.compile(r"^(@dataclass\(.*?)(?:, )?slots=True", re.MULTILINE)
+_SLOTS = re.compile(r"^(@dataclass\(.*?)(?:, slots=True|slots=True(?:, )?)", re.MULTILINE)
 """Compiled classes have no `__dict__` anyway, and cannot be made anew with slots."""
 _CONSTANT = re.compile(r"\n(_?[A-Z][A-Z0-9_]+|_[a-z]\w*)(?:: (?!Final|TypeAlias)([^=\n]+))? = (.*)")
 _MYPY = """\
@@ -38,6 +41,8 @@ namespace_packages = true
 explicit_package_bases = true
 follow_imports = silent
 ignore_missing_imports = true
+warn_unreachable = true
+enable_error_code = redundant-expr
 """
 
 

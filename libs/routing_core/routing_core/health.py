@@ -63,8 +63,9 @@ class Registry:
         record = self._targets.get(target)
         if record is None or record.breaker.closed:
             return None
-        record.breaker.record("success", started_ms, now_ms)
-        return Transition(target, "closed", "answered again") if record.breaker.closed else None
+        breaker = record.breaker
+        breaker.record("success", started_ms, now_ms)
+        return Transition(target, "closed", "answered again") if breaker.closed else None
 
     def observe(self, outcome: Outcome, now_ms: int) -> Transition | None:
         """Count an ended call (about 2 µs). The transition of its circuit, if there was one."""
