@@ -64,7 +64,7 @@ class Applied(NamedTuple):
 class Draw:
     """All that one call draws on, made ready to reserve from."""
 
-    __slots__ = ("applied", "calls", "capped", "hard", "loops", "usd")
+    __slots__ = ("applied", "calls", "capped", "hard", "hard_capped", "loops", "usd")
 
     def __init__(self, applied: Sequence[Applied]) -> None:
         self.applied = tuple(applied)
@@ -72,6 +72,8 @@ class Draw:
         self.usd = tuple([_meter(each, "usd") for each in self.capped])
         self.calls = tuple([Want(_meter(each, "calls"), 1) for each in applied if each.rule.counts_calls])
         self.hard = any(each.rule.hard for each in applied)
+        self.hard_capped = any(each.rule.hard for each in self.capped)
+        """Whether money is capped, and not only calls or time: what has no price cannot be let out then."""
         self.loops = tuple([each for each in applied if each.rule.loop_calls])
         """The guards of runs that look for repeated calls."""
 

@@ -82,7 +82,7 @@ class Charge:
         self.bound_nano = size.cost(price, limit) if price is not None else 0
         self.charged_nano = 0
         self._held: Held | None = None
-        if price is not None or not draw.hard:
+        if price is not None or not draw.hard_capped:
             self._held = spending.spender.reserve(draw.wants(self.bound_nano))
 
     @property
@@ -105,7 +105,7 @@ class Charge:
 
     async def secure(self) -> ProviderError | None:
         """Waits until the worst case is reserved, with a lower limit where that fits; else why it cannot be."""
-        if self._price is None and self._draw.hard:
+        if self._price is None and self._draw.hard_capped:
             return blocked.price_unknown(self._target.model, self._target.provider)
         rounds = 0
         while True:

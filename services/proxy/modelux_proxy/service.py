@@ -46,6 +46,7 @@ async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Ta
     """Serves `/v1` from the moment there is a configuration. Leaving drains requests under way, then ships what is
     left.
     """
+    catalog = Catalog.load(settings.ceiling_nano())
     folder = Path(settings.data_dir)
     clock = Clock()
     client = Client(Guard(settings.allow_private))
@@ -55,7 +56,7 @@ async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Ta
         settings.connect_timeout_s, settings.first_byte_timeout_s, settings.idle_timeout_s, settings.total_timeout_s
     )
     registry = Registry()
-    builder = Builder(platform.encryption_key, Catalog.load(), allow_private=settings.allow_private)
+    builder = Builder(platform.encryption_key, catalog, allow_private=settings.allow_private)
     source = ConfigSource(builder, folder / "snapshot", clock, int(settings.max_stale_h * 3_600_000))
     await source.load()
     within = platform.settings.bus_url.startswith("memory:")
