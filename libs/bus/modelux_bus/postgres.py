@@ -30,7 +30,9 @@ class Settings:
     deadline_s: float = 10.0
     """Of every call; what takes longer is `BusUnavailable`."""
     alive_s: float = 8.0
-    """A member that did not beat for so long is out of its group."""
+    """A member that did not beat for so long is out of its group; one whose process died is out within a quarter of it,
+    and at once for a process that joins.
+    """
     grace_s: float = 30.0
     """How long a living member may keep working on a partition that should go to another."""
     retention_s: float = 24 * 3600.0
@@ -38,7 +40,7 @@ class Settings:
     unread_retention_s: float = 7 * 24 * 3600.0
     """How long records stay that some group has not read."""
     max_connections: int = 4
-    """Besides one for each subscription."""
+    """Besides two for each subscription."""
 
 
 class PostgresBus(Bus):

@@ -17,6 +17,7 @@ from psycopg.rows import TupleRow
 
 from modelux_bus.assign import assign
 from modelux_bus.base import BusUnavailable, Delivery, Message, Partition, Rebalanced, Subscription
+from modelux_bus.postgres_session import Session
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,10 @@ class GroupSettings(Protocol):
 
 
 class PostgresSubscription(Subscription):
-    """Keeps one connection of its own, on which it listens and fetches; the rest runs on the bus's connections."""
+    """Keeps two connections of its own: it listens and fetches on one, the other is its session.
+
+    The rest runs on the bus's connections.
+    """
 
     def __init__(
         self, url: str, connections: Connections, group: str, topics: Sequence[str], settings: GroupSettings
@@ -55,6 +59,7 @@ class PostgresSubscription(Subscription):
         self._topics = sorted(set(topics))
         self._settings = settings
         self._alive = timedelta(seconds=settings.alive_s)
+        self._session = Session(url, self.id, settings.deadline_s)
         self._listener: Connection | None = None
         self._generation: int | None = None
         self._stale = True
@@ -107,24 +112,30 @@ class PostgresSubscription(Subscription):
         self._beaten_at = time.monotonic()
         if answer is None or answer[0] != self._generation:
             self._stale = True
+        await self._session.hold()
 
     async def leave(self) -> None:
         """Gives everything up for the others to take at once. Raises `BusUnavailable`."""
         await self._drop_listener()
-        if self._generation is not None:
-            async with self._connections() as connection, connection.transaction():
-                await connection.execute("SELECT bus.leave(%s, %s)", (self._group, self.id))
+        try:
+            if self._generation is not None:
+                async with self._connections() as connection, connection.transaction():
+                    await connection.execute("SELECT bus.leave(%s, %s)", (self._group, self.id))
+        finally:
+            await self._session.close()
 
     async def _sync(self) -> None:
         """Settles with the group who holds what. Raises `Rebalanced` when that took something away."""
         self._stale = False
-        async with self._connections() as connection, connection.transaction():
-            self._generation = await self._settle(connection)
-            rows = await connection.execute(
-                "SELECT topic_id, topic, number, next_offset FROM bus.take(%s, %s, %s)",
-                (self._group, self.id, timedelta(seconds=self._settings.grace_s)),
-            )
-            held = await rows.fetchall()
+        async with self._connections() as connection:
+            await self._session.hold()
+            async with connection.transaction():
+                self._generation = await self._settle(connection)
+                rows = await connection.execute(
+                    "SELECT topic_id, topic, number, next_offset FROM bus.take(%s, %s, %s)",
+                    (self._group, self.id, timedelta(seconds=self._settings.grace_s)),
+                )
+                held = await rows.fetchall()
         self._beaten_at = time.monotonic()
         committed = {Partition(topic, number): offset for _, topic, number, offset in held}
         self._topic_ids = {topic: topic_id for topic_id, topic, _, _ in held}

@@ -1,6 +1,6 @@
 """A group member that reads, commits nothing and dies: in this process, or as one of its own that is killed.
 
-Run as a program it is that process: `python dying_member.py URL GROUP TOPIC` prints one line for each record.
+Run as a program it is that process: `python dying_member.py URL GROUP TOPIC ALIVE_S` prints one line for each record.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ async def die_in_process(bus: Bus, group: str, topic: str) -> AsyncIterator[Dead
         yield Dead([delivery.message.value for delivery in batch])
 
 
-def die_with_process(url: str) -> Die:
+def die_with_process(url: str, alive_s: float = 1.0) -> Die:
     @asynccontextmanager
     async def die(bus: Bus, group: str, topic: str) -> AsyncIterator[Dead]:
         process = await asyncio.create_subprocess_exec(
@@ -47,6 +47,7 @@ def die_with_process(url: str) -> Die:
             url,
             group,
             topic,
+            str(alive_s),
             stdout=asyncio.subprocess.PIPE,
             env={"PYTHONPATH": str(LIBS / "bus")},
         )
@@ -62,12 +63,12 @@ def die_with_process(url: str) -> Die:
     return die
 
 
-async def main(url: str, group: str, topic: str) -> None:
+async def main(url: str, group: str, topic: str, alive_s: str) -> None:
     bus: Bus
     if url.startswith("kafka://"):
         bus = kafka.KafkaBus(url.removeprefix("kafka://"), kafka.Settings(session_s=1.5))
     else:
-        bus = postgres.PostgresBus(url, postgres.Settings(alive_s=1.0))
+        bus = postgres.PostgresBus(url, postgres.Settings(alive_s=float(alive_s)))
     async with bus.subscribe(group, [topic]) as member:
         while True:
             try:
