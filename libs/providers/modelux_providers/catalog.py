@@ -14,7 +14,7 @@ from routing_core.pricing import Price, ceiling
 from routing_core.types import Target
 from routing_core.world import Offer
 
-__all__ = ["ENVIRONMENT_KEYS", "VENDORS", "Catalog", "CredentialFacts", "Offers", "PriceOverride"]
+__all__ = ["ENVIRONMENT_KEYS", "VENDORS", "Catalog", "CredentialFacts", "Offers", "PriceOverride", "override_version"]
 
 _ALIASES_KEPT = 1000
 
@@ -60,7 +60,7 @@ class PriceOverride:
             self.cache_read,
             self.cache_write,
             (),
-            f"override/{self.id}",
+            override_version(self.id),
             self.cache_write_1h,
             self.input_audio,
             self.cache_audio_read,
@@ -70,6 +70,11 @@ class PriceOverride:
             self.web_search or 0,
             self.request or 0,
         )
+
+
+def override_version(override_id: str) -> str:
+    """Names an operator's price, as it is stored with costs."""
+    return f"override/{override_id}"
 
 
 class Catalog:

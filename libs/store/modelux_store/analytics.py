@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -61,6 +61,12 @@ class Analytics:
             DatabaseError: a wrong statement, which is a bug.
         """
         return await self._call(partial(self._rows, sql, params, raw))
+
+    async def fold(self, sql: str, params: Mapping[str, object], work: Callable[[Iterator[Sequence[object]]], T]) -> T:
+        """What `work` makes of a query's rows, in the order of its columns. It runs on a thread, and only a block of
+        rows is held at a time. Raises as `rows`.
+        """
+        return await self._call(partial(self._fold, sql, params, work))
 
     async def insert(self, table: str, columns: Mapping[str, Sequence[object]], *, token: str = "") -> None:
         """Inserts equally long columns as one block and returns when they can be read.
@@ -126,6 +132,10 @@ class Analytics:
         result = self._connected().query(sql, parameters=_plain(params), column_formats=formats)
         names = result.column_names
         return [dict(zip(names, row, strict=True)) for row in result.result_rows]
+
+    def _fold(self, sql: str, params: Mapping[str, object], work: Callable[[Iterator[Sequence[object]]], T]) -> T:
+        with self._connected().query_rows_stream(sql, parameters=_plain(params)) as rows:
+            return work(rows)
 
     def _insert(self, table: str, columns: Mapping[str, Sequence[object]], token: str) -> None:
         types = self._column_types(table)

@@ -8,16 +8,19 @@ import hashlib
 import hmac
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import cast
+from typing import TypeVar, cast
 
 from modelux_store.analytics import Analytics
 from modelux_store.log_filter import LogFilter
 from modelux_store.log_rows import LogAttempt, LogPage, LogRecord, LogRow
+from modelux_store.logged_usage import LogRange, Used, attempt_count, logged_usage
 from modelux_store.spending import Logged, Spending, logged_spend
 from routing_core.errors import ModeluxError
+
+T = TypeVar("T")
 
 MAX_LIMIT = 1000
 _WIDTHS_US = (3_600_000_000, 86_400_000_000, 14 * 86_400_000_000)
@@ -84,6 +87,14 @@ class Logs:
     async def spent(self, wanted: Spending) -> Mapping[str, Logged]:
         """What one window of a budget cost by the log, per value. Raises `Unavailable`."""
         return await logged_spend(self._analytics, wanted)
+
+    async def attempt_count(self, wanted: LogRange) -> int:
+        """See `logged_usage.attempt_count`."""
+        return await attempt_count(self._analytics, wanted)
+
+    async def used(self, wanted: LogRange, moments_ms: Sequence[int], work: Callable[[Iterator[Used]], T]) -> T:
+        """See `logged_usage.logged_usage`."""
+        return await logged_usage(self._analytics, wanted, moments_ms, work)
 
     def _starts(self, wanted: LogFilter, after: tuple[int, str] | None) -> Iterator[int | None]:
         """Ever earlier moments to look from, and at last none but the filter's own."""

@@ -22,9 +22,11 @@ from modelux_management.routes import (
     me,
     prices,
     projects,
+    repricing,
     routing_configs,
     versions,
 )
+from modelux_providers.catalog import Catalog
 from modelux_store.logs import Logs
 
 PREFIX = "/manage/v1"
@@ -37,6 +39,7 @@ ROUTES: Sequence[Routes] = (
     routing_configs.routes,
     versions.routes,
     prices.routes,
+    repricing.routes,
     budget_checks.routes,
     budgets.routes,
     logs.routes,
@@ -58,6 +61,7 @@ def build(admin: Admin, logs: Logs, hosts: Collection[str]) -> App:
     app = build_api()
     app.state.admin = admin
     app.state.logs = logs
+    app.state.catalog = Catalog.load()
     return Edge(app, frozenset(hosts))
 
 

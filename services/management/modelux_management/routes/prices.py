@@ -23,6 +23,7 @@ from modelux_management.wire import (
     moment,
     usd,
 )
+from modelux_providers.catalog import override_version
 
 routes = Routes("prices")
 
@@ -31,6 +32,7 @@ class Price(BaseModel):
     """A price from a moment on, in dollars per million tokens."""
 
     id: str
+    version: str = Field(description="By this name logs tell which price a call was charged at.")
     provider: str
     model: str
     input_usd_per_million: float
@@ -49,8 +51,8 @@ class Price(BaseModel):
     created_at: datetime
 
 
-class CreatePrice(Body):
-    """A price to use from a moment on, in dollars per million tokens."""
+class PriceParts(Body):
+    """A price, in dollars per million tokens."""
 
     provider: str
     model: str
@@ -66,6 +68,11 @@ class CreatePrice(Body):
     output_image_usd_per_million: NanoUsd | None = None
     web_search_usd_per_thousand: NanoUsd | None = None
     request_usd_per_thousand: NanoUsd | None = None
+
+
+class CreatePrice(PriceParts):
+    """A price to use from a moment on, in dollars per million tokens."""
+
     effective_from: Moment | None = Field(None, description="Left out: from now on.")
 
 
@@ -101,6 +108,7 @@ def _price(record: pb.PriceRecord) -> Price:
     parts = {name: usd(getattr(record, field)) if field in told else None for field, name in PARTS.items()}
     return Price(
         id=record.id,
+        version=override_version(record.id),
         provider=record.provider,
         model=record.model,
         input_usd_per_million=usd(record.input),
