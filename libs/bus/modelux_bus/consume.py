@@ -19,6 +19,9 @@ Handler = Callable[[Sequence[Delivery]], Awaitable[Sequence[Message]]]
 Called again with the same deliveries after any failure, so it must be idempotent by message id.
 """
 
+Idle = Callable[[], Awaitable[Sequence[Message]]]
+"""Is told that there is nothing to read, and answers the events to publish."""
+
 DEAD_LETTER_SUFFIX = ".dlq"
 _LARGE_BYTES = 4 * 1024 * 1024
 
@@ -64,6 +67,7 @@ async def consume(
     max_messages: int = 500,
     max_wait_s: float = 1.0,
     overlap: int = 1,
+    idle: Idle | None = None,
     stop: asyncio.Event | None = None,
     pace: Pace | None = None,
 ) -> None:
@@ -75,8 +79,10 @@ async def consume(
 
     While there is a backlog, `overlap` batches are handled at a time and the next is read meanwhile; they are published
     and committed in order all the same. A handler that takes part in this is not called in order per key.
+
+    `idle` is called after each `max_wait_s` in which the partitions held had nothing to read, with nothing under way.
     """
-    loop = _Loop(bus, handlers, max_messages, max_wait_s, overlap, stop or asyncio.Event(), pace or Pace())
+    loop = _Loop(bus, handlers, max_messages, max_wait_s, overlap, idle, stop or asyncio.Event(), pace or Pace())
     if not await loop.patiently(lambda: bus.ensure({topic + DEAD_LETTER_SUFFIX: 1 for topic in handlers})):
         return
     while not loop.stop.is_set():
@@ -98,6 +104,7 @@ class _Loop:
         max_messages: int,
         max_wait_s: float,
         overlap: int,
+        idle: Idle | None,
         stop: asyncio.Event,
         pace: Pace,
     ) -> None:
@@ -108,6 +115,7 @@ class _Loop:
         self._max_messages = max_messages
         self._max_wait_s = max_wait_s
         self._overlap = overlap
+        self._idle = idle
         self._pace = pace
         self._invalid_in_a_row = 0
 
@@ -117,6 +125,8 @@ class _Loop:
             try:
                 batch = await member.fetch(self._max_messages, self._max_wait_s)
                 self.failures = 0
+                if not batch and member.assigned():
+                    await self._rest()
                 if self._overlap > 1 and self._large(batch):
                     await self._catch_up(member, batch)
                     continue
@@ -126,6 +136,10 @@ class _Loop:
                 log.info("the group changed: reading on from the last commit")
             except BusUnavailable as error:
                 await self.back_off(error)
+
+    async def _rest(self) -> None:
+        if self._idle is not None and (answers := await self._idle()):
+            await self.patiently(lambda: self._bus.publish(answers))
 
     async def patiently(self, step: Callable[[], Awaitable[None]]) -> bool:
         """Repeats `step` until the bus takes it; False when it did not and `stop` is set."""

@@ -197,6 +197,55 @@ async def test_a_bug_in_one_topic_never_takes_back_what_another_finished(broken_
     assert lags[other] == {"in": 4, "out": 1}[other] - len(finished)
 
 
+async def test_nothing_to_read_is_told_with_nothing_under_way_and_its_answers_are_published() -> None:
+    bus, waits, stop = await filled(5), Waits(), asyncio.Event()
+    done: list[str] = []
+    refuse = iter([True, True, False])
+
+    async def handle(deliveries: Sequence[Delivery]) -> Sequence[Message]:
+        if next(refuse, False):
+            raise Overloaded("busy")
+        done.extend(delivery.message.id for delivery in deliveries)
+        return []
+
+    async def idle() -> Sequence[Message]:
+        assert (len(done), await lag(bus)) == (5, 0), "something was left to read"
+        if bus.published:
+            stop.set()
+            return []
+        bus.away = 1
+        return [Message("out", b"k", b"", "idle_1")]
+
+    async with asyncio.timeout(10):
+        await consume(bus, "g", {"in": handle}, max_wait_s=0.01, idle=idle, stop=stop, pace=waits.pace())
+    assert bus.published == ["idle_1"]
+    assert len(waits.seconds) == 3, "two refusals and one publish in vain"
+
+
+async def test_a_member_that_holds_nothing_is_not_idle() -> None:
+    bus, waits, stop = await filled(1), Waits(), asyncio.Event()
+    told: list[str] = []
+
+    async def handle(deliveries: Sequence[Delivery]) -> Sequence[Message]:
+        return []
+
+    async def idle() -> Sequence[Message]:
+        told.append("idle")
+        return []
+
+    async with bus.subscribe("g", ["in"]) as holder:
+        await holder.fetch(10, 0.0)
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            tasks.create_task(
+                consume(bus, "g", {"in": handle}, max_wait_s=0.0, idle=idle, stop=stop, pace=waits.pace())
+            )
+            for _ in range(200):
+                await asyncio.sleep(0)
+            assert holder.assigned()
+            stop.set()
+    assert told == []
+
+
 def test_backoff_has_a_ceiling_and_jitter() -> None:
     assert Pace(jitter=lambda: 0.5).backoff_s(0) == pytest.approx(0.05)
     assert Pace(jitter=lambda: 0.5).backoff_s(10**9) == pytest.approx(15.0)

@@ -74,12 +74,15 @@ class Writer:
         self._count(events)
         unpriced = [_unpriced(each) for each in self._unknown_prices.observe(events)]
         loops = [_looping(each) for each in events if each.HasField("repeats")]
-        return [*self._told(self._signals.observe(events)), *unpriced, *loops]
+        return [*self._told(self._signals.observe(events, self._now_us() - STALE_US)), *unpriced, *loops]
+
+    async def idle(self) -> Sequence[Message]:
+        """What follows of there being nothing to read: a target that nobody calls any more is forgiven in time."""
+        return self._told(self._signals.advance(self._now_us()))
 
     def _told(self, news: Sequence[ProviderHealthChanged]) -> Sequence[Message]:
-        recent = [_message(each) for each in news if self._recent(each)]
-        self._meters.add("health_news", len(recent))
-        return recent
+        self._meters.add("health_news", len(news))
+        return [_message(each) for each in news]
 
     def _count(self, events: Sequence[RequestCompleted]) -> None:
         self._written_us = self._now_us()
@@ -130,9 +133,6 @@ class Writer:
         since_s = (self._now_us() - self._written_us) / 1e6
         if rows < FULL_BATCH and 0 <= since_s < self._linger_s:
             await self._sleep(self._linger_s - since_s)
-
-    def _recent(self, news: ProviderHealthChanged) -> bool:
-        return self._now_us() - news.window_end_us < STALE_US
 
 
 def _decode(index: int, delivery: Delivery) -> RequestCompleted:

@@ -51,6 +51,7 @@ async def serve(settings: IngestSettings, platform: Platform) -> AsyncIterator[T
             max_messages=settings.batch_rows,
             max_wait_s=1.0,
             overlap=OVERLAP,
+            idle=writer.idle,
         )
 
     with exported(counted):

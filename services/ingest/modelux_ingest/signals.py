@@ -1,4 +1,7 @@
-"""Fold attempts into the health of each target, and say so when it changed for good. Its only clock is the events'."""
+"""Fold attempts into the health of each target, and say so when it changed for good.
+
+Its clock is the events'; where there are none it is told the time.
+"""
 
 from __future__ import annotations
 
@@ -49,6 +52,8 @@ class _Window:
 
     samples: deque[tuple[int, bool, int, int]]
     state: State = "healthy"
+    """As judged last."""
+    said: State = "healthy"
     said_p50_us: float = 0.0
     said_at_us: int = 0
 
@@ -63,14 +68,25 @@ class Signals:
         self._now_us = 0
         self._judged_us = 0
 
-    def observe(self, events: Iterable[RequestCompleted]) -> list[ProviderHealthChanged]:
-        """Takes events in any order and answers what is news, at most one event per target."""
+    def observe(self, events: Iterable[RequestCompleted], since_us: int = 0) -> list[ProviderHealthChanged]:
+        """Takes events in any order and answers what is news, at most one event per target.
+
+        While the events are of `since_us` or before, nothing is news: it is told later, if it still holds then.
+        """
         for event in events:
             for attempt in event.attempts:
                 self._take(event.started_at_us, attempt)
         if self._now_us - self._judged_us < self._thresholds.pause_us:
             return []
         self._judged_us = self._now_us
+        return list(self._news(since_us))
+
+    def advance(self, now_us: int) -> list[ProviderHealthChanged]:
+        """Answers what is news because time went by without events.
+
+        Call it only when every event up to `now_us` was observed: what is merely late would look like silence.
+        """
+        self._now_us = max(self._now_us, now_us)
         return list(self._news())
 
     def _take(self, request_started_us: int, attempt: AttemptRecord) -> None:
@@ -97,15 +113,15 @@ class Signals:
             known = self._verdicts[seen] = verdict(_outcome(attempt))
         return known
 
-    def _news(self) -> Iterator[ProviderHealthChanged]:
+    def _news(self, since_us: int = 0) -> Iterator[ProviderHealthChanged]:
         for key, window in list(self._windows.items()):
             self._expire(window)
-            state = self._judge(window)
+            window.state = self._judge(window)
             p50_us = _p50([latency for _, ok, latency, _ in window.samples if ok])
-            if state != window.state or self._drifted(window, p50_us):
-                window.state, window.said_p50_us, window.said_at_us = state, p50_us, self._now_us
+            if self._now_us > since_us and (window.state != window.said or self._drifted(window, p50_us)):
+                window.said, window.said_p50_us, window.said_at_us = window.state, p50_us, self._now_us
                 yield self._event(key, window, p50_us)
-            if not window.samples:
+            if not window.samples and window.said == window.state:
                 del self._windows[key]
 
     def _expire(self, window: _Window) -> None:
@@ -115,8 +131,8 @@ class Signals:
             window.samples.popleft()
 
     def _judge(self, window: _Window) -> State:
-        """An empty window knows nothing against its target; one that is too small keeps the last word."""
-        if not window.samples:
+        """Without a failure nothing speaks against a target; else a window that is too small keeps the last word."""
+        if all(ok for _, ok, _, _ in window.samples):
             return "healthy"
         if len(window.samples) < self._thresholds.minimum:
             return window.state

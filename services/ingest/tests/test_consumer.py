@@ -209,6 +209,19 @@ async def test_health_is_answered_while_it_is_news(ready: Analytics, make_event:
     assert await late.handle(deliveries(*events)) == []
 
 
+async def test_health_recovers_while_nobody_calls(ready: Analytics, make_event: EventMaker) -> None:
+    clock = [NOW_US]
+    subject = Writer(ready, now_us=lambda: clock[0], linger_s=0.0)
+    await subject.handle(deliveries(*(message(make_event(n * 1000)) for n in range(30))))
+    clock[0] = NOW_US + 60_000_000
+    assert await subject.idle() == []
+    clock[0] = NOW_US + 95_000_000
+    (told,) = await subject.idle()
+    news = codec.decode(ProviderHealthChanged, told.value, told.headers)
+    assert (told.key, news.state, news.window_end_us) == (b"haiku:anthropic", "healthy", clock[0])
+    assert await subject.idle() == []
+
+
 async def test_a_model_without_a_price_is_news(ready: Analytics, make_event: EventMaker) -> None:
     attempt = AttemptRecord(number=1, model="new", provider="openai", kind="ok", price_unknown=True, cost_nano=9)
     subject = writer(ready)

@@ -87,6 +87,55 @@ def test_targets_are_judged_apart_and_a_silent_one_is_forgiven() -> None:
     assert [(each.model, each.state, each.samples) for each in news] == [("bad", "healthy", 0)]
 
 
+def at(second: float) -> int:
+    return START_US + int(second * SECOND)
+
+
+def test_without_traffic_a_target_is_forgiven_when_its_failures_are_a_window_old() -> None:
+    signals = Signals()
+    assert states(run(signals, "x" * 40, 0)) == ["down"]
+    assert [signals.advance(at(second)) for second in (20, 40, 79)] == [[], [], []]
+    (news,) = signals.advance(at(79.5))
+    assert (news.state, news.samples, news.error_rate, news.window_end_us) == ("healthy", 0, 0, at(79.5))
+    assert signals.advance(at(1000)) == []
+
+
+def test_a_few_calls_that_all_succeed_are_a_recovery() -> None:
+    """As the probes of a half-open circuit are: too few for a rate, and nothing left that speaks against the target."""
+    signals = Signals()
+    assert states(run(signals, "x" * 40, 0)) == ["down"]
+    assert states(run(signals, "." * 20, 25, step=10)) == ["down", "healthy"], "first the news of a latency"
+
+
+def test_a_few_calls_of_which_some_fail_are_none() -> None:
+    signals = Signals()
+    run(signals, "x" * 40, 0)
+    assert set(states(run(signals, "x..." * 20, 25, step=15))) == {"down"}
+
+
+def test_time_that_went_by_does_not_hide_what_comes_then() -> None:
+    signals = Signals()
+    run(signals, "." * 40, 0)
+    signals.advance(at(300))
+    together = signals.observe([event(299 + n / 30, "timeout") for n in range(30)])
+    assert states(together) == ["down"]
+
+
+def test_a_clock_that_is_behind_the_events_changes_nothing() -> None:
+    signals = Signals()
+    run(signals, "x" * 40, 100)
+    assert signals.advance(at(0)) == []
+
+
+def test_a_recovery_read_too_late_to_be_news_is_told_when_the_reader_caught_up() -> None:
+    signals = Signals()
+    assert states(run(signals, "x" * 40, 0)) == ["down"]
+    late = [event(200 + n, latency_ms=100) for n in range(30)]
+    assert signals.observe(late, since_us=at(500)) == []
+    (news,) = signals.advance(at(620))
+    assert (news.state, news.window_end_us) == ("healthy", at(620))
+
+
 def test_the_same_events_give_the_same_news() -> None:
     pattern = "...xx.t.." * 50
     assert run(Signals(), pattern, 0) == run(Signals(), pattern, 0)
