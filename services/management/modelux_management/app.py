@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -30,6 +31,8 @@ from modelux_providers.catalog import Catalog
 from modelux_store.logs import Logs
 
 PREFIX = "/manage/v1"
+_REPORTS = 2
+"""Reports over many rows that are made at once; what is left of the threads to the log serves everything else."""
 ROUTES: Sequence[Routes] = (
     me.routes,
     projects.routes,
@@ -62,6 +65,7 @@ def build(admin: Admin, logs: Logs, hosts: Collection[str]) -> App:
     app.state.admin = admin
     app.state.logs = logs
     app.state.catalog = Catalog.load()
+    app.state.repricing = asyncio.Semaphore(_REPORTS)
     return Edge(app, frozenset(hosts))
 
 

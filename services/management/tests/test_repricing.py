@@ -238,7 +238,7 @@ async def test_a_range_with_too_many_attempts_is_refused_before_it_is_read(histo
     await history.analytics.command(sql, values)
     problem = await history.acme.refused("POST", "/prices/reprice", 422, json=DAY)
     assert problem["code"] == "range_too_large"
-    assert problem["detail"] == "start: holds 2,000,001 attempts, and at most 2,000,000 are priced at once"
+    assert problem["detail"] == "start: holds 1,000,001 attempts, and at most 1,000,000 are priced at once"
     assert (await history.repriced(end="2026-04-10T12:00:00Z"))["total"]["attempts"] == 0
 
 

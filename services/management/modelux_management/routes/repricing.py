@@ -22,7 +22,7 @@ from modelux_store.logs import Logs
 
 routes = Routes("prices")
 
-MOST_ATTEMPTS = 2_000_000
+MOST_ATTEMPTS = 1_000_000
 _LONGEST = timedelta(days=366)
 _PAGE = 200
 
@@ -44,7 +44,7 @@ class Reprice(Body):
 
 @routes.endpoint("POST", "/prices/reprice", "Tell what logged usage would have cost at other prices", role="viewer")
 async def reprice_history(caller: Authorized, body: Reprice, request: Request) -> Data[Repriced]:
-    """A report over at most 366 days and two million attempts, in whole nano-dollars by the arithmetic that charges
+    """A report over at most 366 days and a million attempts, in whole nano-dollars by the arithmetic that charges
     calls. It reads and changes nothing.
     """
     now = datetime.now(UTC)
@@ -64,7 +64,8 @@ async def reprice_history(caller: Authorized, body: Reprice, request: Request) -
         moments = await asyncio.to_thread(moments_ms, catalog, overrides, start_ms, end_ms)
     at_ms = None if as_of is None else micros(as_of) // 1000
     price_of = prices(catalog, overrides, supposed, at_ms)
-    report = await logs.used(wanted, moments, lambda used: reprice(used, price_of))
+    async with request.app.state.repricing:
+        report = await logs.used(wanted, moments, lambda used: reprice(used, price_of))
     return Data(data=repriced(report, body.project_id, body.start, end, as_of))
 
 
