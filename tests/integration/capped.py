@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -32,7 +33,9 @@ from modelux_providers.simulator.scenario import Behaviour, Scenario
 from modelux_runtime.auth import key_hash
 from modelux_runtime.rpc import channel
 
-SCENARIO = Scenario(behaviour=Behaviour(ttft_ms=300, per_token_ms=2, output_tokens=150, output_sigma=0.5))
+SCENARIO = Scenario(
+    behaviour=Behaviour(ttft_ms=300, per_token_ms=2, output_tokens=150, output_sigma=0.5), keep_bodies=True
+)
 """Each answer takes half a second and costs about as much as every other; some reach the limit."""
 MODEL, LIMIT = "gpt-4o", 256
 INPUT_NANO, OUTPUT_NANO = 2_500, 10_000
@@ -43,6 +46,7 @@ REST_S = 60.0
 _SEAL = base64.b64encode(bytes(range(32))).decode()
 _PATIENCE = Deadlines(connect_s=5.0, first_byte_s=60.0, idle_s=60.0, total_s=60.0)
 _NAMES = count(1)
+_QUESTION = re.compile(r"Question (\d+):")
 
 
 class Child:
@@ -107,7 +111,9 @@ class Control:
 
     async def provider(self, url: str) -> None:
         """A credential that leads to the simulator, at prices of our own."""
-        await self.do("CreateCredential", name="simulated", provider="openai", base_url=url + "/v1", secret="sk-simulated")
+        await self.do(
+            "CreateCredential", name="simulated", provider="openai", base_url=url + "/v1", secret="sk-simulated"
+        )
         prices = {"input": INPUT_NANO * 10**6, "output": OUTPUT_NANO * 10**6}
         await self.do("CreatePrice", provider="openai", model=MODEL, **prices)
 
@@ -166,11 +172,11 @@ class Outcome:
     needed: int = 0
     """By that refused call."""
     in_flight: int = 0
-    """Calls at the providers when the proxy was killed."""
+    """Calls of the proxy that providers were at work on when it was killed."""
     rest_s: float = 0.0
     """How long after the last of the concurrent calls nothing was leased any more."""
     answers: Counter[str] = field(default_factory=Counter)
-    """Statuses of the concurrent calls; `broken`: connections that ended without an answer."""
+    """What the concurrent callers got; `broken`: connections that ended without an answer."""
 
     @property
     def overshoot(self) -> int:
@@ -197,7 +203,7 @@ class Callers:
                 group.create_task(self.until_answered(number))
 
     async def until_answered(self, number: int) -> tuple[int, bytes]:
-        """Status and body. Where a connection breaks, the call is made again at the next proxy."""
+        """Status and body. Where a connection breaks or a 503 says so, the call is made again at the next proxy."""
         for turn in count(number):
             try:
                 answer = await self._client.send(
@@ -214,7 +220,9 @@ class Callers:
                 await asyncio.sleep(0.1)
                 continue
             self._answers[str(answer.status)] += 1
-            return answer.status, body
+            if answer.status != 503:
+                return answer.status, body
+            await asyncio.sleep(1.0)
         raise AssertionError("unreachable")
 
     async def until_refused(self, numbers: Sequence[int]) -> bytes:
@@ -255,7 +263,7 @@ async def spend(
         everyone = Callers(running, key, outcome.answers)
         async with asyncio.TaskGroup() as group:
             group.create_task(everyone.at_once(calls))
-            outcome.in_flight = await _many_open(simulator)
+            outcome.in_flight = await _at_work(simulator, lambda number: number % proxies == 0)
             running[0].kill()
             if comes_back:
                 group.create_task(running[0].start())
@@ -275,11 +283,15 @@ def _proxy(folder: Path, config_url: str) -> Child:
     return Child("proxy", folder, MODELUX_CONFIG_URL=config_url, MODELUX_BUS_URL="memory://capped")
 
 
-async def _many_open(simulator: Simulator, at_least: int = 40) -> int:
+async def _at_work(simulator: Simulator, wanted: Callable[[int], bool], at_least: int = 10) -> int:
+    """Waits until providers are at work on several calls with wanted numbers; how many."""
     async with asyncio.timeout(REST_S):
-        while (opened := (await simulator.stats()).open) < at_least:
+        while True:
+            bodies = [each.body or "" for each in await simulator.calls() if each.ended == "open"]
+            numbers = [int(found[1]) for body in bodies if (found := _QUESTION.search(body))]
+            if sum(map(wanted, numbers)) >= at_least:
+                return sum(map(wanted, numbers))
             await asyncio.sleep(0.02)
-    return opened
 
 
 async def _at_rest(control: Control, budget_id: str) -> float:
