@@ -19,6 +19,9 @@ def price_table(rows: Sequence[Row]) -> list[str]:
 def repriced_lines(report: Row) -> Iterator[str]:
     """A line a model and one for the sum, below them which versions of prices were charged, and what has none."""
     models = report["models"]
+    yield from (
+        f"no attempt was at {each['provider']}/{each['model']}: its price changes nothing" for each in report["unused"]
+    )
     if not models:
         yield "no attempts in this range used anything"
         return

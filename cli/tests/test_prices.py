@@ -35,6 +35,7 @@ REPORT: dict[str, Any] = {
         MINI | {"logged_at": [OLD], "repriced_at": [NEW]},
         FRESH | {"logged_usd": 0.2, "logged_at": [BOUNDED], "repriced_at": []},
     ],
+    "unused": [{"provider": "openai", "model": "gpt-4"}],
 }
 PRICE = {
     "version": "override/price_1",
@@ -102,6 +103,7 @@ def test_prices_are_listed_by_the_names_that_logs_know(server: Server) -> None:
 
 def test_a_report_tells_amounts_versions_and_what_has_no_price(server: Server) -> None:
     assert run(server, "reprice", "--start", "2026-04-01T00:00:00Z").output.splitlines() == [
+        "no attempt was at openai/gpt-4: its price changes nothing",
         "PROVIDER  MODEL        ATTEMPTS  LOGGED  REPRICED  DIFFERENCE",
         "openai    gpt-4o-mini  1,000     $1.30   $1.25     -$0.05",
         "openai    fresh        200       $0.20   -         -           200 without a price",
@@ -115,7 +117,7 @@ def test_a_report_tells_amounts_versions_and_what_has_no_price(server: Server) -
         "no price is known for 200 attempts, logged at $0.20: they are in no repriced amount and no difference",
     ]
     assert json.loads(run(server, "reprice", "--start", "2026-04-01T00:00:00Z", "--json").output) == REPORT
-    server.answers["/prices/reprice"] = {"total": SUM, "models": []}
+    server.answers["/prices/reprice"] = {"total": SUM, "models": [], "unused": []}
     assert run(server, "reprice", "--start", "x").output == "no attempts in this range used anything\n"
 
 

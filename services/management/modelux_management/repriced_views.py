@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import BaseModel, Field
 
 from modelux_management.repricing import Charged, Line, Report, Tally
 from modelux_management.wire import usd
+from modelux_providers.catalog import PriceOverride
 
 
 class RepricedSum(BaseModel):
@@ -40,6 +42,13 @@ class RepricedModel(RepricedSum):
     repriced_at: list[ChargedAt]
 
 
+class Unused(BaseModel):
+    """A supposed price without attempts."""
+
+    provider: str
+    model: str
+
+
 class Repriced(BaseModel):
     """What logged usage cost, and what it would have cost. Models in the order of what they cost."""
 
@@ -49,14 +58,39 @@ class Repriced(BaseModel):
     as_of: datetime | None = Field(description="Prices in force then; null: each call at those of its own time.")
     total: RepricedSum
     models: list[RepricedModel]
+    unused: list[Unused] = Field(description="Supposed prices that changed nothing, as no attempt was at their model.")
 
 
-def repriced(report: Report, project_id: str, start: datetime, end: datetime, as_of: datetime | None) -> Repriced:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the report is of."""
+
+    project_id: str
+    start: datetime
+    end: datetime
+    as_of: datetime | None
+    supposed: Sequence[PriceOverride]
+
+
+def repriced(report: Report, asked: Asked) -> Repriced:
     """The report as the API tells it."""
     lines = sorted(report.lines.items(), key=lambda each: (-max(each[1].logged, each[1].repriced), each[0]))
     models = [_model(provider, model, line) for (provider, model), line in lines]
     total = RepricedSum.model_validate(_sum(report.total))
-    return Repriced(project_id=project_id or None, start=start, end=end, as_of=as_of, total=total, models=models)
+    unused = [Unused(provider=p.provider, model=p.model) for p in asked.supposed if not _found(report, p)]
+    return Repriced(
+        project_id=asked.project_id or None,
+        start=asked.start,
+        end=asked.end,
+        as_of=asked.as_of,
+        total=total,
+        models=models,
+        unused=unused,
+    )
+
+
+def _found(report: Report, price: PriceOverride) -> bool:
+    return (price.provider, price.model) in report.lines
 
 
 def _model(provider: str, model: str, line: Line) -> RepricedModel:

@@ -160,9 +160,11 @@ async def test_an_operators_price_holds_from_its_date_on(history: History) -> No
 async def test_supposed_prices_replace_all_others_of_their_model(history: History) -> None:
     await history.logged(Call("gpt-4o-mini", "openai", MINI), Call("claude-haiku-4-5", "anthropic", HAIKU))
     await history.acme.post("/prices", own(inputUsdPerMillion=9, effectiveFrom="2026-04-01T00:00:00Z"))
-    supposed = [own(cacheReadUsdPerMillion="0.1", webSearchUsdPerThousand=5)]
+    supposed = [own(cacheReadUsdPerMillion="0.1", webSearchUsdPerThousand=5), own(provider="azure")]
     for when in ({}, {"asOfCall": True}, {"asOf": "2020-01-01T00:00:00Z"}):
-        found = {each["model"]: each for each in (await history.repriced(supposed=supposed, **when))["models"]}
+        report = await history.repriced(supposed=supposed, **when)
+        assert report["unused"] == [{"provider": "azure", "model": "gpt-4o-mini"}]
+        found = {each["model"]: each for each in report["models"]}
         wanted = cost(Price(300_000_000, 1000, 100_000_000), USAGE)
         at = [{"price_version": "override/supposed", "attempts": 1, "cost_usd": wanted / 1e9}]
         assert found["gpt-4o-mini"]["repriced_at"] == at

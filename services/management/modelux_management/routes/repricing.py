@@ -12,7 +12,7 @@ from pydantic import Field
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_contracts.errors import Problem, ProblemError
 from modelux_management.authorized import Authorized, Caller, Routes
-from modelux_management.repriced_views import Repriced, repriced
+from modelux_management.repriced_views import Asked, Repriced, repriced
 from modelux_management.repricing import moments_ms, prices, reprice
 from modelux_management.routes.prices import PARTS, PriceParts
 from modelux_management.wire import Body, Data, Moment, micros
@@ -66,7 +66,7 @@ async def reprice_history(caller: Authorized, body: Reprice, request: Request) -
     price_of = prices(catalog, overrides, supposed, at_ms)
     async with request.app.state.repricing:
         report = await logs.used(wanted, moments, lambda used: reprice(used, price_of))
-    return Data(data=repriced(report, body.project_id, body.start, end, as_of))
+    return Data(data=repriced(report, Asked(body.project_id, body.start, end, as_of, supposed)))
 
 
 async def _range(caller: Caller, body: Reprice, end: datetime) -> LogRange:
