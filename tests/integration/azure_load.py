@@ -25,7 +25,7 @@ from typing import Any
 import processes
 from stack import Product, Project, call, data_folder, free_ports, simulator, suppress_unanswered
 
-from modelux_providers.client import CallFailed, Client, Deadlines, Origin, Response
+from modelux_providers.client import CallFailed, Client, Deadlines, Limits, Origin, Response
 from modelux_providers.egress import Guard
 from modelux_runtime.settings import child_environment
 
@@ -44,9 +44,9 @@ _FAILS = (
     (0.03, {"hang_headers": True}),
 )
 """Shares of the calls to the failing provider, the last one that hits counts; the rest of them is answered."""
-_AT_ONCE = 400
-"""Requests in flight at most: a machine that cannot keep up makes arrivals late, which the latencies count, and does
-not pile them up until providers time out.
+AT_ONCE = 400
+"""Requests in flight at most, unless told otherwise: a machine that cannot keep up makes arrivals late, which the
+latencies count, and does not pile them up until providers time out.
 """
 _PATIENCE = Deadlines(connect_s=10.0, first_byte_s=60.0, idle_s=60.0, total_s=120.0)
 _WORDS = "the quick brown fox jumps over the lazy dog and asks a model to go on with it; "
@@ -73,6 +73,7 @@ class Sent:
     request_id: str = ""
     whole: bool = False
     error: str = ""
+    """The code of the error, or how the connection failed; "" where all went well."""
     latency_s: float = 0.0
     """From the moment it was due."""
     ended_s: float = 0.0
@@ -104,6 +105,9 @@ class Figures:
     last_row_s: float
     """From the end of the load until every row could be queried; -1 where some never could."""
     failures: Mapping[str, int] = field(default_factory=dict)
+    """How many of each kind: status and error code, or how the connection failed."""
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    """What the log says of those that failed: outcome, last provider and how its attempt ended."""
 
     def line(self) -> str:
         return json.dumps({"bench": "load", **asdict(self)})
@@ -141,27 +145,27 @@ def scenario(length_s: float) -> Mapping[str, object]:
     return {"behaviour": _QUICK, "rules": rules, "keep_calls": 1000}
 
 
-def run(product: Product, wanted: Sequence[Arrival]) -> Figures:
+def run(product: Product, wanted: Sequence[Arrival], at_once: int = AT_ONCE) -> Figures:
     """Sends everything through a running product with the two simulated providers, then reads the log back."""
     project = product.project("load", POLICY)
     told = call(f"{product.provider_url}/simulator/scenario", scenario(wanted[-1].at_s))
     assert told.status == 200, told.body
     began = time.monotonic()
-    sent = asyncio.run(_send_all(product.port, project.key, wanted))
+    sent = asyncio.run(_send_all(product.port, project.key, wanted, at_once))
     took_s = time.monotonic() - began
     last_row_s, rows = _until_queryable(product, project, sent)
     return _figures(sent, took_s, last_row_s, rows)
 
 
-async def _send_all(port: int, key: str, wanted: Sequence[Arrival]) -> list[Sent]:
+async def _send_all(port: int, key: str, wanted: Sequence[Arrival], at_once: int) -> list[Sent]:
     """An open loop: each request leaves at its time, however long the others take, as long as there is room."""
-    client = Client(Guard(allow_private=True))
+    client = Client(Guard(allow_private=True), limits=Limits(connections=at_once, idle=AT_ONCE))
     origin = Origin("http", "127.0.0.1", port, allow_private=True)
     headers = ((b"authorization", f"Bearer {key}".encode()), (b"content-type", b"application/json"))
     all_sent = [Sent(arrival, stream=number % 4 == 0) for number, arrival in enumerate(wanted)]
     loop = asyncio.get_running_loop()
     began = loop.time()
-    room = asyncio.Semaphore(_AT_ONCE)
+    room = asyncio.Semaphore(at_once)
 
     async def one(number: int, sent: Sent) -> None:
         due = began + sent.arrival.at_s
@@ -173,7 +177,7 @@ async def _send_all(port: int, key: str, wanted: Sequence[Arrival]) -> list[Sent
                 )
                 await _read_answer(sent, answer)
             except CallFailed as failure:
-                sent.error = repr(failure)
+                sent.error = f"{type(failure).__name__}: {failure}"
         sent.ended_s = loop.time()
         sent.latency_s = sent.ended_s - due
 
@@ -207,14 +211,21 @@ async def _read_answer(sent: Sent, response: Response) -> None:
     if not sent.stream or sent.status != 200:
         body = await response.read(1 << 24)
         sent.whole = sent.status == 200
-        sent.error = "" if sent.whole else body[:200].decode(errors="replace")
+        sent.error = "" if sent.whole else _code(body)
         return
     tail = b""
     while data := await response.chunk():
         tail = (tail + data)[-64:]
     sent.whole = tail.endswith(b"data: [DONE]\n\n")
-    sent.error = "" if sent.whole else f"ends with {tail!r}"
+    sent.error = "" if sent.whole else "stream ended without [DONE]"
     response.release()
+
+
+def _code(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["error"]["code"])
+    except (ValueError, LookupError, TypeError):
+        return body[:80].decode(errors="replace")
 
 
 def _until_queryable(product: Product, project: Project, sent: Sequence[Sent]) -> tuple[float, list[dict[str, Any]]]:
@@ -248,7 +259,11 @@ def _figures(sent: Sequence[Sent], took_s: float, last_row_s: float, rows: Seque
     logged = Counter(str(row["request_id"]) for row in rows)
     by_id = {each.request_id: each.arrival for each in sent}
     percent = quantiles([each.latency_s * 1000 for each in sent], n=100)
-    failures = Counter(f"{each.status} {each.error}"[:160] for each in sent if not each.whole)
+    failures = Counter(f"{each.status} {each.error}" for each in sent if not each.whole)
+    failed = {each.request_id for each in sent if not each.whole}
+    outcomes = Counter(
+        f"{row['outcome']} {row['error_code']} at {row['provider']}" for row in rows if row["request_id"] in failed
+    )
     return Figures(
         requests=len(sent),
         rps=round(len(sent) / took_s, 1),
@@ -266,7 +281,8 @@ def _figures(sent: Sequence[Sent], took_s: float, last_row_s: float, rows: Seque
         strange=len(logged.keys() - ids),
         tokens_off=sum(1 for row in rows if not _tokens_right(row, by_id.get(str(row["request_id"])))),
         last_row_s=round(last_row_s, 2),
-        failures=dict(failures.most_common(5)),
+        failures=dict(failures),
+        outcomes=dict(outcomes),
     )
 
 
