@@ -1,9 +1,11 @@
 """Measure the proxy against nginx pass-through: same core, same upstream, same load, in turn. Prints one JSON line.
 
 Core 0 runs the candidate (nginx, then the proxy as `modelux run proxy`), core 1 everything else: the upstream (nginx
-with a canned answer), the load generator (wrk), PostgreSQL as the bus, and this script, which plays the config service.
-On: key authentication, `@production` (a fallback policy), the place of the reserve call, decision trace, full bodies,
-journal, in-flight table, and the shipping process to the PostgreSQL bus (on core 1).
+with a canned answer), the load generator (wrk), PostgreSQL as the bus, and this script, which plays the config service
+and its ledger (`played_config`).
+On: key authentication, `@production` (a fallback policy), reservation of the worst case on three hard budgets
+(organization, project, key) with slices from a ledger over gRPC, decision trace, full bodies, journal, in-flight table,
+and the shipping process to the PostgreSQL bus (on core 1).
 
 The proxy is the compiled form (`make compiled`); `ratio_interpreted` is that of the plain sources. `ratio_vs_nginx`
 compares requests per second with 32 connections; `ratio_of_cpu` the processor time per request of the
@@ -28,24 +30,21 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import grpc.aio
 import uvloop
+from played_config import KEY, SECRET, Config, MemoryLedger, snapshot
 
-from modelux.config.v1 import snapshot_pb2 as pb
-from modelux.config.v1.snapshot_pb2_grpc import SnapshotServiceServicer, add_SnapshotServiceServicer_to_server
-from modelux_contracts.hosts import host_of
+from modelux.config.v1.snapshot_pb2_grpc import add_SnapshotServiceServicer_to_server
+from modelux.ledger.v1.ledger_pb2_grpc import add_LedgerServiceServicer_to_server
 from modelux_embedded.postgres import EmbeddedPostgres
 from modelux_providers.client import Client, Deadlines, Origin, request_head
 from modelux_providers.egress import Guard
 from modelux_runtime.rpc import serving
-from modelux_store.secrets import seal
 
 COMPILED = Path(__file__).resolve().parents[1] / "build" / "compiled"
-KEY = "mlx_sk_bench"
-SECRET = bytes(range(32))
 CANDIDATE, REST = 0, 1
 _BUS = "shipping process on core 1 to a postgresql bus"
 PATH = "/v1/chat/completions"
@@ -92,45 +91,6 @@ class Load:
     p50_ms: float
     cpu_us: float
     """Processor time of the candidate per request."""
-
-
-class Config(SnapshotServiceServicer):
-    """Gives every proxy one snapshot."""
-
-    def __init__(self, snapshot: pb.Snapshot) -> None:
-        self._snapshot = snapshot
-
-    async def WatchSnapshot(  # gRPC's name
-        self, request: pb.WatchSnapshotRequest, context: object
-    ) -> AsyncIterator[pb.WatchSnapshotResponse]:
-        yield pb.WatchSnapshotResponse(snapshot=self._snapshot)
-        await asyncio.Event().wait()
-
-
-def snapshot(upstream: int) -> pb.Snapshot:
-    """One project, one key, `@production` over two models at two credentials, `@streaming` over a third."""
-    made = pb.Snapshot(
-        version=1,
-        projects=[pb.Project(id="proj_bench", organization_id="org_bench", logging_mode="full")],
-        keys=[pb.ProxyKey(id="key_bench", project_id="proj_bench", hash=sha256(KEY.encode()).digest())],
-    )
-    for name, model, path in (
-        ("pc_1", "gpt-4o-mini", "v1"),
-        ("pc_2", "claude-haiku-4-5", "v1"),
-        ("pc_3", "gpt-4o", "stream"),
-    ):
-        url = f"http://127.0.0.1:{upstream}/{path}"
-        sealed = seal(SECRET, b"sk-bench", organization_id="org_bench", credential_id=name, host=host_of(url))
-        made.credentials.add(
-            id=name, organization_id="org_bench", provider="simulator", base_url=url, sealed_secret=sealed,
-            models=[model], allow_private=True,
-        )  # fmt: skip
-    production = {"strategy": "fallback", "attempts": [{"model": "gpt-4o-mini", "timeout_ms": 3000},
-                                                       {"model": "claude-haiku-4-5", "timeout_ms": 3000}]}  # fmt: skip
-    for slug, policy in (("production", production), ("streaming", {"strategy": "single", "model": "gpt-4o"})):
-        config = made.routing_configs.add(id=f"cfg_{slug}", project_id="proj_bench", slug=slug, active_version=1)
-        config.versions.add(version=1, policy_json=json.dumps(policy).encode())
-    return made
 
 
 def nginx_config(folder: Path, name: str, server: str, upstream: str = "") -> Path:
@@ -312,14 +272,22 @@ async def proxy_on_core(
             "MODELUX_LOG_LEVEL": "error",
             "PYTHONPATH": str(packages or ""),
         }
-        config = Config(snapshot(upstream))
+        seen = snapshot(upstream)
+        config, ledger = Config(seen), MemoryLedger({each.id: each.cap_nano for each in seen.budgets})
+
+        def register(server: grpc.aio.Server) -> None:
+            add_SnapshotServiceServicer_to_server(config, server)
+            add_LedgerServiceServicer_to_server(ledger, server)
+
         command = [sys.executable, "-c", "from modelux_cli.main import app; app()", "run", "proxy"]
-        async with serving(target, lambda server: add_SnapshotServiceServicer_to_server(config, server)):
+        async with serving(target, register):
             with process(CANDIDATE, command, env) as child:
                 await asyncio.to_thread(wait_for, health, "/readyz", b"200 OK")
                 for process_id in children(child.pid):
                     os.sched_setaffinity(process_id, {REST})
                 yield child.pid
+        if not min(ledger.settled()):
+            raise SystemExit("the run is worthless, some budget was charged nothing")
 
 
 async def measure(seconds: float, folder: Path) -> dict[str, object]:
@@ -367,7 +335,7 @@ async def measure(seconds: float, folder: Path) -> dict[str, object]:
         "ratio_of_cpu": round(plain.cpu_us / ours.cpu_us, 3),
         "cpu_us": round(ours.cpu_us, 1),
         "nginx_cpu_us": round(plain.cpu_us, 1),
-        "on": ["auth", "policy", "reserve place", "trace", "bodies", "journal", "in-flight table", _BUS],
+        "on": ["auth", "policy", "three reservations", "trace", "bodies", "journal", "in-flight table", _BUS],
     }
 
 

@@ -96,8 +96,8 @@ def _written_out(source: str) -> str:
 
 
 def _methods(owner: str, fields: Sequence[ast.AnnAssign]) -> list[str]:
-    """Constructor, equality and hash by value, as `routing_core.records.record` has them."""
-    signature, body, compared = ["self"], [], []
+    """Constructor, equality and hash by value, as `routing_core.records.record` has them; `copy` goes by the last."""
+    signature, body, names, compared = ["self"], [], [], []
     for each in fields:
         name, kind = ast.unparse(each.target), ast.unparse(each.annotation)
         default, value = _default(each.value), name
@@ -105,6 +105,7 @@ def _methods(owner: str, fields: Sequence[ast.AnnAssign]) -> list[str]:
             kind, default, value = f"{kind} | None", "None", f"{default[2:]}() if {name} is None else {name}"
         signature.append(f"{name}: {kind} = {default}" if default else f"{name}: {kind}")
         body.append(f"        self.{name} = {value}")
+        names.append(name)
         if each.value is None or "compare=False" not in ast.unparse(each.value):
             compared.append(name)
     equal = " and ".join([f"self.{name} == other.{name}" for name in compared])
@@ -115,6 +116,8 @@ def _methods(owner: str, fields: Sequence[ast.AnnAssign]) -> list[str]:
         f"        return type(other) is {owner} and {equal}",
         "    def __hash__(self) -> int:",
         f"        return hash(({', '.join([f'self.{name}' for name in compared])},))",
+        "    def __reduce__(self) -> tuple[object, ...]:",
+        f"        return ({owner}, ({', '.join([f'self.{name}' for name in names])},))",
     ]
 
 
