@@ -71,6 +71,15 @@ class Line:
         except TimeoutError as error:
             raise Unreachable("no answer in time") from error
 
+    async def refuse(self, replica_id: str, epoch: int, meter: Meter, needed: int, request_id: str) -> Denied:
+        """Tells of a call that was refused for good. Raises Unreachable."""
+        request = wire.refuse_request(replica_id, epoch, meter, needed, request_id)
+        try:
+            answer = await self._stub.Refuse(request, timeout=self._pace.grant_s)
+        except grpc.aio.AioRpcError as error:
+            raise Unreachable(_told(error)) from error
+        return wire.denied(answer.denied)
+
     async def report(self, replica_id: str, epoch: int, reports: Sequence[LeaseReport]) -> tuple[LeaseAnswer, ...]:
         """Tells totals; none: a sign of life. Raises Unreachable."""
         request = wire.report_request(replica_id, epoch, reports)

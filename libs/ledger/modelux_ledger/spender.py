@@ -116,6 +116,24 @@ class Spender:
         if self._holder is not None:
             self._holder.release(held)
 
+    async def refused(self, meter: Meter, needed: int, request_id: str) -> Refusal:
+        """Tells the ledger that a call was refused for good, which could have done with `needed`; how it stands then.
+
+        The reason is `run_aborted` where that ended the run. What calls that ended have cost is told first.
+        """
+        holder = self._holder
+        if holder is None or self._down:
+            return Refusal(UNAVAILABLE, needed)
+        try:
+            await self._report(holder)
+            answer = await self._line.refuse(holder.replica_id, holder.epoch, meter, needed, request_id)
+        except Unreachable:
+            return Refusal(UNAVAILABLE, needed)
+        if answer.reason == "run_aborted":  # what is here of it serves no later call
+            holder.recall((meter,))
+            self._wake.set()
+        return Refusal(answer.reason, needed, self.view(meter) or answer.account)
+
     def view(self, meter: Meter) -> AccountView | None:
         """How the account stood when the ledger last told; None: nothing is known here."""
         return None if self._holder is None else self._holder.view(meter, self._clock())

@@ -28,10 +28,19 @@ def grant_request(replica_id: str, epoch: int, op_id: str, asks: Sequence[Ask]) 
 
 def grant_answer(answer: pb.GrantResponse) -> tuple[Granted, ...] | Denied:
     if answer.HasField("denied"):
-        denied = answer.denied
-        account = view(denied.account) if denied.HasField("account") else None
-        return Denied(cast(Reason, denied.reason), denied.needed, account)
+        return denied(answer.denied)
     return tuple(Granted(each.lease_id, each.amount, each.usable_for_us, view(each.account)) for each in answer.granted)
+
+
+def refuse_request(replica_id: str, epoch: int, meter: Meter, needed: int, request_id: str) -> pb.RefuseRequest:
+    return pb.RefuseRequest(
+        replica_id=replica_id, epoch=epoch, meter=to_meter(meter), needed=needed, request_id=request_id
+    )
+
+
+def denied(message: pb.Denied) -> Denied:
+    account = view(message.account) if message.HasField("account") else None
+    return Denied(cast(Reason, message.reason), message.needed, account)
 
 
 def report_request(replica_id: str, epoch: int, reports: Sequence[LeaseReport]) -> pb.ReportRequest:
@@ -73,8 +82,7 @@ def asks(request: pb.GrantRequest) -> tuple[Ask, ...]:
 
 def grant_response(answer: tuple[Granted, ...] | Denied) -> pb.GrantResponse:
     if isinstance(answer, Denied):
-        account = to_view(answer.account) if answer.account else None
-        return pb.GrantResponse(denied=pb.Denied(account=account, needed=answer.needed, reason=answer.reason))
+        return pb.GrantResponse(denied=to_denied(answer))
     granted = [
         pb.Granted(
             lease_id=each.lease_id,
@@ -85,6 +93,11 @@ def grant_response(answer: tuple[Granted, ...] | Denied) -> pb.GrantResponse:
         for each in answer
     ]
     return pb.GrantResponse(granted=granted)
+
+
+def to_denied(answer: Denied) -> pb.Denied:
+    account = to_view(answer.account) if answer.account else None
+    return pb.Denied(account=account, needed=answer.needed, reason=answer.reason)
 
 
 def reports(request: pb.ReportRequest) -> list[LeaseReport]:

@@ -87,6 +87,13 @@ class MemoryLedger(LedgerServiceServicer):
             answer = self._grant(request, final=True)
         return await self._answer("Grant", context, wire.grant_response(answer))
 
+    async def Refuse(self, request: pb.RefuseRequest, context: Any) -> pb.RefuseResponse:
+        await self._begin("Refuse", context)
+        meter = wire.meter(request.meter)
+        self.unit.current[meter] = self.account(meter)
+        denied = server.refuse(self.unit, request.replica_id, request.epoch, meter, request.needed, run=True)
+        return await self._answer("Refuse", context, pb.RefuseResponse(denied=wire.to_denied(denied)))
+
     async def Report(self, request: pb.ReportRequest, context: Any) -> pb.ReportResponse:
         await self._begin("Report", context)
         reports = wire.reports(request)

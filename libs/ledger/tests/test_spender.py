@@ -121,6 +121,18 @@ async def test_of_many_calls_that_wait_as_many_go_out_as_there_is_money(ledger: 
     assert ledger.account(METER).settled == 990
 
 
+async def test_a_refusal_for_good_is_told_after_what_calls_have_cost(ledger: MemoryLedger, starts: Starts) -> None:
+    async with starts(pace=replace(PACE, report_s=60.0)) as spender:
+        await spend(spender, 800, 800)
+        told = await spender.refused(METER, 200, "req_1")
+        assert (told.reason, told.needed) == ("exceeded", 200)
+        told = await spender.refused(METER, 201, "req_2")
+        assert told.account is not None
+        assert (told.reason, told.account.settled) == ("run_aborted", 800)
+        ledger.down = True
+        assert (await spender.refused(METER, 201, "req_3")).reason == "budget_store_unavailable"
+
+
 async def test_a_refusal_tells_how_the_account_stands(ledger: MemoryLedger, starts: Starts) -> None:
     async with starts() as spender:
         await spend(spender, 800, 800)

@@ -26,6 +26,7 @@ from modelux_store.database import AlreadyExists, Database, Transaction
 from routing_core.ledger import server
 from routing_core.ledger.messages import Ask, Denied, Granted, Joined, LeaseAnswer, LeaseReport, lease_name
 from routing_core.ledger.messages import op_of as ask_of
+from routing_core.ledger.meters import Meter
 from routing_core.ledger.server import Replica, Unit
 
 LIVE_US = 60_000_000
@@ -68,6 +69,11 @@ class Ledger:
         await self.recalls.returned(answer.account.meter)
         answer, _ = await self._attempts(lambda tx, opens: self._grant(tx, opens, *names, final=True))
         return answer
+
+    async def refuse(self, replica_id: str, epoch: int, meter: Meter, needed: int, request_id: str) -> Denied:
+        """Takes note of a call that was refused for good; it may end the run."""
+        names = (replica_id, epoch, meter, needed, request_id)
+        return await self._attempts(lambda tx, opens: self._refuse(tx, opens, *names))
 
     async def report(self, replica_id: str, epoch: int, reports: Sequence[LeaseReport]) -> list[LeaseAnswer]:
         """Takes over totals of leases; none: a sign of life."""
@@ -114,19 +120,12 @@ class Ledger:
         """The answer, and whether it is worth while to wait for what others hold."""
         begun, op = await _begin(tx, opens, replica_id, [ask.meter.budget_id for ask in asks], op_id)
         unit, terms = begun.unit, begun.terms
-        in_force = {ask.meter: terms[ask.meter.budget_id] for ask in asks if _in_force(terms, ask)}
-        current = {meter: (meter, each.window(unit.now_us)[0]) for meter, each in in_force.items()}
-        keys = list(current.values())
+        earlier: list[server.AccountKey] = []
         if op is not None:
             unit.ops[op_id] = op_of(op)
             unit.leases = await read_leases(tx, [lease_name(op_id, index) for index in range(len(asks))])
-            keys += [(lease.meter, lease.window_start_us) for lease in unit.leases.values()]
-        await _lock(begun, keys)
-        for meter, key in current.items():
-            if key in unit.accounts:
-                account = unit.current[meter] = unit.accounts[key]
-                server.change_cap(unit, account, in_force[meter].cap(meter.unit), in_force[meter].hard)
-                in_force[meter].limit_duration(account)
+            earlier = [(lease.meter, lease.window_start_us) for lease in unit.leases.values()]
+        await _enter(begun, [ask.meter for ask in asks], earlier)
         aborted = {meter for meter, account in unit.current.items() if account.aborted}
         answer = server.grant(unit, replica_id, epoch, op_id, asks, final=False)
         short = isinstance(answer, Denied) and answer.reason == "exceeded" and op is None
@@ -135,11 +134,24 @@ class Ledger:
             if not final and await self.recalls.begin(tx, answer, replica_id, unit.live_replicas):
                 return answer, True
             answer = server.grant(unit, replica_id, epoch, op_id, asks)
-        if isinstance(answer, Denied) and op is None:
-            await ledger_events.denied(tx, begun.unit, begun.terms, answer, replica_id, op_id, aborted)
+        if isinstance(answer, Denied) and answer.reason != "exceeded" and op is None:
+            await ledger_events.denied(tx, unit, terms, answer, replica_id, op_id, aborted)
         await ledger_events.alerts(tx, unit, terms)
         await save(tx, unit, begun.heard_us)
         return answer, False
+
+    async def _refuse(
+        self, tx: Transaction, opens: bool, replica_id: str, epoch: int, meter: Meter, needed: int, request_id: str
+    ) -> Denied:
+        begun, _ = await _begin(tx, opens, replica_id, [meter.budget_id], "")
+        unit, terms = begun.unit, begun.terms
+        await _enter(begun, [meter])
+        aborted = {each for each, account in unit.current.items() if account.aborted}
+        run = meter.budget_id in terms and terms[meter.budget_id].guards_runs
+        answer = server.refuse(unit, replica_id, epoch, meter, needed, run=run)
+        await ledger_events.denied(tx, unit, terms, answer, replica_id, request_id, aborted)
+        await save(tx, unit, begun.heard_us)
+        return answer
 
     async def _report(
         self, tx: Transaction, opens: bool, replica_id: str, epoch: int, reports: Sequence[LeaseReport]
@@ -189,6 +201,19 @@ async def _begin_alone(tx: Transaction, replica_id: str, opens: bool) -> Begun:
     return begun
 
 
+async def _enter(begun: Begun, meters: Sequence[Meter], others: Sequence[server.AccountKey] = ()) -> None:
+    """The accounts of the windows that hold now, by the terms of now; `others` are locked with them."""
+    unit = begun.unit
+    terms = {meter: begun.terms[meter.budget_id] for meter in meters if _in_force(begun.terms, meter)}
+    current = {meter: (meter, each.window(unit.now_us)[0]) for meter, each in terms.items()}
+    await _lock(begun, [*current.values(), *others])
+    for meter, key in current.items():
+        if key in unit.accounts:
+            account = unit.current[meter] = unit.accounts[key]
+            server.change_cap(unit, account, terms[meter].cap(meter.unit), terms[meter].hard)
+            terms[meter].limit_duration(account)
+
+
 async def _lock(begun: Begun, keys: Sequence[server.AccountKey]) -> None:
     if keys and not await lock_accounts(begun.tx, begun.unit, keys, begun.terms, opens=begun.opens):
         raise Retry
@@ -203,6 +228,6 @@ def _unit(row: Row, replica_id: str) -> tuple[Unit, int]:
     return unit, heard_us
 
 
-def _in_force(terms: Mapping[str, Terms], ask: Ask) -> bool:
-    found = terms.get(ask.meter.budget_id)
+def _in_force(terms: Mapping[str, Terms], meter: Meter) -> bool:
+    found = terms.get(meter.budget_id)
     return found is not None and found.in_force

@@ -47,19 +47,17 @@ async def denied(
     op_id: str,
     aborted: Collection[Meter],
 ) -> None:
-    """Remembers a denial for good, tells of the first one in a window, and ends the run that it stopped.
+    """Remembers a denial for good, tells of the first refusal in a window, and of the run that it ended.
 
-    `aborted`: accounts of runs that had ended before.
+    `aborted`: accounts of runs that had ended before. `op_id` holds the request's id where one is known.
     """
     if answer.account is None:
         return
     account, budget = unit.current[answer.account.meter], terms[answer.account.meter.budget_id]
-    if answer.first and answer.reason == "exceeded":
+    if answer.first:
         event = _event(BudgetExceeded, budget, account, unit.now_us)
         event.needed, event.action = answer.needed, budget.text("action")
         await _tell(tx, BUDGET_EXCEEDED, event, budget, unit.now_us)
-    if _ends(budget, account, answer):
-        account.aborted = True
     if account.aborted and account.meter not in aborted:
         await _tell(tx, RUN_ABORTED, _aborted(budget, account, answer, unit.now_us), budget, unit.now_us)
     await tx.execute(
@@ -95,16 +93,6 @@ def _aborted(budget: Terms, account: Account, answer: Denied, now_us: int) -> Ru
         started_at_us=account.started_us,
         at_us=now_us,
     )
-
-
-def _ends(budget: Terms, account: Account, answer: Denied) -> bool:
-    """Whether a denial ends the run. One that may go on with something cheaper ends where that did not fit either."""
-    if not budget.guards_runs or answer.reason != "exceeded":
-        return False
-    if budget.text("action") == "block":
-        return True
-    used = account.settled + account.leased
-    return used * 1_000_000 >= account.cap * budget.downgrade_at_ppm
 
 
 def _event(kind: type[E], budget: Terms, account: Account, now_us: int) -> E:

@@ -53,10 +53,6 @@ class Terms:
     def ppms(self) -> list[int]:
         return [percent * 10_000 for percent in cast("list[int]", self.row["alert_percents"])]
 
-    @property
-    def downgrade_at_ppm(self) -> int:
-        return cast(int, self.row["downgrade_at_ppm"])
-
     def cap(self, unit: str) -> int:
         return cast("int | None", self.row["cap_nano" if unit == "usd" else "max_calls"]) or WHOLE
 

@@ -45,6 +45,7 @@ class LedgerEdge:
         handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
             "Join": _unary(self, self._join, pb.JoinRequest),
             "Grant": _unary(self, self._grant, pb.GrantRequest),
+            "Refuse": _unary(self, self._refuse, pb.RefuseRequest),
             "Report": _unary(self, self._report, pb.ReportRequest),
             "Recalls": grpc.unary_stream_rpc_method_handler(
                 self._recalls,
@@ -72,6 +73,15 @@ class LedgerEdge:
         if not asks or len({ask.meter for ask in asks}) < len(asks):
             raise Refused("wants name each meter once, and at least one")
         return wire.grant_response(await self.ledger.grant(request.replica_id, request.epoch, request.op_id, asks))
+
+    async def _refuse(self, request: pb.RefuseRequest) -> Message:
+        for field in ("replica_id", "request_id"):
+            _name(getattr(request, field), field)
+        _meter(request.meter)
+        _amount(request.needed, 0, "needed")
+        meter = wire.meter(request.meter)
+        names = (request.replica_id, request.epoch, meter, request.needed, request.request_id)
+        return pb.RefuseResponse(denied=wire.to_denied(await self.ledger.refuse(*names)))
 
     async def _report(self, request: pb.ReportRequest) -> Message:
         _name(request.replica_id, "replica_id")

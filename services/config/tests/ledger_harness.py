@@ -38,6 +38,10 @@ class Spender:
         assert isinstance(answer, Denied), answer
         return answer
 
+    async def refuse(self, meter: Meter, needed: int, request_id: str = "req_1") -> Denied:
+        """A call is refused for good."""
+        return await self.ledger.refuse(self.replica_id, self.epoch, meter, needed, request_id)
+
     async def tell(
         self, lease: Granted, settled: int, *, claim: int | None = None, closed: bool = True, **more: int
     ) -> str:

@@ -11,7 +11,8 @@ from ledger_harness import budget, events, join, run_guard
 from modelux.events.v1.budget_pb2 import BudgetAlert, BudgetExceeded, RunAborted
 from modelux_config.ledger import Ledger
 from modelux_store.database import Database
-from routing_core.ledger.messages import Ask
+
+DOWNGRADE = {"cap": 100, "action": "downgrade", "downgrade_to": "gpt-4o-mini", "downgrade_at_ppm": 800_000}
 
 
 async def test_shares_of_the_cap_are_told_once(ledger: Ledger, acme: Tenant, database: Database) -> None:
@@ -28,12 +29,14 @@ async def test_shares_of_the_cap_are_told_once(ledger: Ledger, acme: Tenant, dat
     assert {e.organization_id for e in told} == {acme.organization_id}
 
 
-async def test_a_denial_is_told_once_and_remembered_each_time(ledger: Ledger, acme: Tenant, database: Database) -> None:
+async def test_a_refusal_is_told_once_and_remembered(ledger: Ledger, acme: Tenant, database: Database) -> None:
     meter, spender = await budget(acme, 100), await join(ledger)
     await spender.take(meter, 95)
     request_id = "req_" + "0" * 26
-    await spender.grant(Ask(meter, 10, 10), op_id=f"{request_id}:1")
-    await spender.refused(meter, 20)
+    await spender.refused(meter, 30)
+    assert not await events(database, meter, BudgetExceeded), "something cheaper may fit"
+    await spender.refuse(meter, 10, request_id)
+    await spender.refuse(meter, 20)
     (event,) = await events(database, meter, BudgetExceeded)
     assert (event.needed, event.leased, event.action) == (10, 95, "block")
     (standing,) = (await acme("ExplainBudget", budget_id=meter.budget_id, needed_nano=6)).standings
@@ -48,14 +51,7 @@ async def test_a_denial_is_told_once_and_remembered_each_time(ledger: Ledger, ac
     [
         pytest.param({"cap": 100}, "usd", 90, 11, "cost", id="cost"),
         pytest.param({"max_calls": 2}, "calls", 2, 1, "calls", id="calls"),
-        pytest.param(
-            {"cap": 100, "action": "downgrade", "downgrade_to": "gpt-4o-mini", "downgrade_at_ppm": 800_000},
-            "usd",
-            80,
-            21,
-            "cost",
-            id="nothing cheaper fits",
-        ),
+        pytest.param(DOWNGRADE, "usd", 70, 31, "cost", id="nothing cheaper fits"),
     ],
 )
 async def test_a_run_ends_at_its_limit_for_good(
@@ -69,22 +65,26 @@ async def test_a_run_ends_at_its_limit_for_good(
     limit: str,
 ) -> None:
     meter, spender = (await run_guard(acme, **terms))._replace(unit=unit), await join(ledger)
-    lease = await spender.take(meter, first)
+    await spender.tell(await spender.take(meter, first), first)
     assert (await spender.refused(meter, then)).reason == "exceeded"
-    await spender.tell(lease, 0)
+    assert (await spender.refuse(meter, then)).reason == "run_aborted"
     assert (await spender.refused(meter, 1)).reason == "run_aborted", "even where there is room again"
+    assert (await spender.refuse(meter, then)).reason == "run_aborted"
     (event,) = await events(database, meter, RunAborted)
     assert (event.tag, event.value, event.limit) == ("run_id", "run_1", limit)
     await spender.take(meter._replace(value="run_2"), first)
 
 
-async def test_a_run_that_may_be_downgraded_goes_on(ledger: Ledger, acme: Tenant, database: Database) -> None:
-    meter = await run_guard(acme, cap=100, action="downgrade", downgrade_to="gpt-4o-mini", downgrade_at_ppm=800_000)
-    spender = await join(ledger)
-    await spender.take(meter, 70)
-    assert (await spender.refused(meter, 31)).reason == "exceeded"
-    await spender.take(meter, 5)
+async def test_a_run_goes_on_while_a_call_under_way_may_give_back_what_another_needs(
+    ledger: Ledger, acme: Tenant, database: Database
+) -> None:
+    meter, spender = await run_guard(acme, **DOWNGRADE), await join(ledger)
+    lease = await spender.take(meter, 90)
+    assert (await spender.refuse(meter, 11)).reason == "exceeded"
+    await spender.tell(lease, 20)
+    await spender.take(meter, 80)
     assert not await events(database, meter, RunAborted)
+    assert len(await events(database, meter, BudgetExceeded)) == 1
 
 
 async def test_a_run_ends_when_its_time_is_over(ledger: Ledger, acme: Tenant, database: Database) -> None:

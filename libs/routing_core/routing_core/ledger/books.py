@@ -39,7 +39,7 @@ class Account:
     alerted_ppm: int = 0
     """The highest share of the cap that was told of."""
     exceeded: bool = False
-    """A spender was denied in this window."""
+    """A call was refused in this window."""
     aborted: bool = False
     """A guarded run that reached a limit: no more grants, even if the cap is raised."""
     started_us: int = 0

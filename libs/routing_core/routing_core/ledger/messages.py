@@ -44,7 +44,7 @@ class Denied:
     needed: int = 0
     account: AccountView | None = None
     first: bool = False
-    """Whether nobody was denied on this account in this window before. Not part of the wire."""
+    """Of a refusal: whether it is the first on this account in this window. Not part of the wire."""
 
 
 class LeaseReport(NamedTuple):

@@ -1,4 +1,4 @@
-"""The ledger's five operations over the rows that one transaction loaded and locked.
+"""The ledger's operations over the rows that one transaction loaded and locked.
 
 Storage loads a `Unit`, calls one function, and writes `unit.dirty` before it commits. Locks are taken in this order:
 replica, accounts by (meter, window_start_us), leases, op. Raise nothing away: a `Denied` is committed as well.
@@ -115,6 +115,26 @@ def grant(
     return _lease(unit, replica, op_id, asks)
 
 
+def refuse(unit: Unit, replica_id: str, epoch: int, meter: Meter, needed: int, *, run: bool) -> Denied:
+    """Take note of a call that was refused for good, where it could have done with `needed`.
+
+    It ends a `run` that has spent so much that `needed` would not fit even if all that is reserved came back. Loaded:
+    the replica, and the meter's current account.
+    """
+    replica = unit.replicas.get(replica_id)
+    if replica is None or replica.epoch != epoch:
+        return Denied("fenced")
+    _heard(unit, replica)
+    account = unit.current.get(meter)
+    if account is None:
+        return Denied("gone", needed)
+    first = not account.exceeded
+    account.exceeded = True
+    account.aborted = account.aborted or (run and account.hard and needed > account.cap - account.settled)
+    unit.dirty.add(account)
+    return Denied("run_aborted" if account.aborted else "exceeded", needed, account.view(), first)
+
+
 def report(unit: Unit, replica_id: str, epoch: int, reports: Sequence[LeaseReport]) -> list[LeaseAnswer]:
     """Take over totals of leases, one answer each; none reported: a sign of life.
 
@@ -216,19 +236,14 @@ def _lease(unit: Unit, replica: Replica, op_id: str, asks: Sequence[Ask]) -> tup
 
 def _deny(unit: Unit, op: Op, ask: Ask, final: bool) -> Denied:
     account = unit.current.get(ask.meter)
-    if account is None:
-        view, first = None, False
-    else:
-        view, first = account.view(), not account.exceeded
     assert op.reason is not None
     if final or op.reason != "exceeded":
         unit.ops[op.op_id] = op
         unit.dirty.add(op)
-        if account is not None:
-            account.exceeded = True
-            account.aborted = account.aborted or op.reason == "too_long"
-            unit.dirty.add(account)
-    return Denied(op.reason, ask.need, view, first)
+    if account is not None and op.reason == "too_long":
+        account.aborted = True
+        unit.dirty.add(account)
+    return Denied(op.reason, ask.need, account.view() if account is not None else None)
 
 
 def _repeat(unit: Unit, op: Op, replica_id: str, asks: Sequence[Ask]) -> tuple[Granted, ...] | Denied:

@@ -46,10 +46,38 @@ def test_all_parts_of_an_ask_are_granted(unit: Unit) -> None:
 def test_one_short_part_denies_all_and_is_told(unit: Unit) -> None:
     denied = ask(unit, Ask(CALLS, 1, 1), Ask(USD, 1_001, 1_001))
     view = unit.current[USD].view()
-    assert denied == Denied("exceeded", 1_001, view, first=True)
-    assert (unit.current[CALLS].leased, unit.current[USD].exceeded, unit.leases) == (0, True, {})
-    again = ask(unit, Ask(CALLS, 1, 1), Ask(USD, 1_001, 1_001), op="op2")
-    assert again == Denied("exceeded", 1_001, view, first=False)
+    assert denied == Denied("exceeded", 1_001, view)
+    assert (unit.current[CALLS].leased, unit.current[USD].exceeded, unit.leases) == (0, False, {})
+
+
+def test_a_refusal_is_told_once(unit: Unit) -> None:
+    ask(unit, Ask(USD, 990, 990))
+    told = [server.refuse(unit, "r1", 7, USD, 11, run=False) for _ in range(2)]
+    assert [(one.reason, one.needed, one.first) for one in told] == [("exceeded", 11, True), ("exceeded", 11, False)]
+    assert (unit.current[USD].exceeded, unit.current[USD].aborted) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("needed", "run", "hard", "ends"),
+    [
+        pytest.param(11, True, True, True, id="not even if all came back"),
+        pytest.param(10, True, True, False, id="if what is reserved comes back"),
+        pytest.param(11, False, True, False, id="no run"),
+        pytest.param(11, True, False, False, id="only alerts"),
+    ],
+)
+def test_a_refusal_ends_a_run_that_can_never_go_on(unit: Unit, needed: int, run: bool, hard: bool, ends: bool) -> None:
+    account = unit.current[USD]
+    account.settled, account.leased, account.hard = 990, 10, hard
+    told = server.refuse(unit, "r1", 7, USD, needed, run=run)
+    assert (told.reason, account.aborted) == (("run_aborted", True) if ends else ("exceeded", False))
+    assert account in unit.dirty
+
+
+def test_a_refusal_by_a_budget_that_is_gone_or_of_an_older_life_changes_nothing(unit: Unit) -> None:
+    assert server.refuse(unit, "r1", 7, GONE, 5, run=True) == Denied("gone", 5)
+    assert server.refuse(unit, "r1", 6, USD, 5_000, run=True) == Denied("fenced")
+    assert not unit.current[USD].exceeded
 
 
 def test_a_denial_that_is_not_final_leaves_no_trace(unit: Unit) -> None:
@@ -110,11 +138,11 @@ def test_a_run_past_its_time_stays_aborted(unit: Unit) -> None:
     unit.current[USD].max_duration_us = NOW
     denied = ask(unit, Ask(USD, 1, 1))
     assert isinstance(denied, Denied)
-    assert (denied.reason, denied.first) == ("too_long", True)
+    assert denied.reason == "too_long"
     unit.current[USD].max_duration_us = 0
     denied = ask(unit, Ask(USD, 1, 1), op="op2")
     assert isinstance(denied, Denied)
-    assert (denied.reason, denied.first) == ("run_aborted", False)
+    assert denied.reason == "run_aborted"
 
 
 @pytest.mark.parametrize("asks", [(Ask(USD, 1, 1), Ask(USD, 1, 1)), (Ask(USD, 0, 1),)], ids=["twice", "nothing"])

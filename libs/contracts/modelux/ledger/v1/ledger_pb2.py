@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emodelux/ledger/v1/ledger.proto\x12\x11modelux.ledger.v1\"7\n\x05Meter\x12\x11\n\tbudget_id\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x0c\n\x04unit\x18\x03 \x01(\t\"K\n\x04Want\x12\'\n\x05meter\x18\x01 \x01(\x0b\x32\x18.modelux.ledger.v1.Meter\x12\x0c\n\x04need\x18\x02 \x01(\x03\x12\x0c\n\x04want\x18\x03 \x01(\x03\"h\n\x0cGrantRequest\x12\x12\n\nreplica_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\r\n\x05op_id\x18\x03 \x01(\t\x12&\n\x05wants\x18\x04 \x03(\x0b\x32\x17.modelux.ledger.v1.Want\"\xa2\x01\n\x0b\x41\x63\x63ountView\x12\'\n\x05meter\x18\x01 \x01(\x0b\x32\x18.modelux.ledger.v1.Meter\x12\x17\n\x0fwindow_start_us\x18\x02 \x01(\x03\x12\x15\n\rwindow_end_us\x18\x03 \x01(\x03\x12\x0b\n\x03\x63\x61p\x18\x04 \x01(\x03\x12\x0f\n\x07settled\x18\x05 \x01(\x03\x12\x0e\n\x06leased\x18\x06 \x01(\x03\x12\x0c\n\x04hard\x18\x07 \x01(\x08\"s\n\x07Granted\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\x12\x15\n\rusable_for_us\x18\x03 \x01(\x03\x12/\n\x07\x61\x63\x63ount\x18\x04 \x01(\x0b\x32\x1e.modelux.ledger.v1.AccountView\"Y\n\x06\x44\x65nied\x12/\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1e.modelux.ledger.v1.AccountView\x12\x0e\n\x06needed\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\"g\n\rGrantResponse\x12+\n\x07granted\x18\x01 \x03(\x0b\x32\x1a.modelux.ledger.v1.Granted\x12)\n\x06\x64\x65nied\x18\x02 \x01(\x0b\x32\x19.modelux.ledger.v1.Denied\"\xb5\x01\n\x0bLeaseReport\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\'\n\x05meter\x18\x02 \x01(\x0b\x32\x18.modelux.ledger.v1.Meter\x12\x17\n\x0fwindow_start_us\x18\x03 \x01(\x03\x12\x0f\n\x07granted\x18\x04 \x01(\x03\x12\x0f\n\x07settled\x18\x05 \x01(\x03\x12\x0f\n\x07unknown\x18\x06 \x01(\x03\x12\x0f\n\x07overrun\x18\x07 \x01(\x03\x12\x0e\n\x06\x63losed\x18\x08 \x01(\x08\"b\n\rReportRequest\x12\x12\n\nreplica_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12.\n\x06leases\x18\x03 \x03(\x0b\x32\x1e.modelux.ledger.v1.LeaseReport\"_\n\x0bLeaseAnswer\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12/\n\x07\x61\x63\x63ount\x18\x03 \x01(\x0b\x32\x1e.modelux.ledger.v1.AccountView\"@\n\x0eReportResponse\x12.\n\x06leases\x18\x01 \x03(\x0b\x32\x1e.modelux.ledger.v1.LeaseAnswer\"!\n\x0bJoinRequest\x12\x12\n\nreplica_id\x18\x01 \x01(\t\"a\n\x0cJoinResponse\x12\x12\n\nreplica_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12.\n\x06leases\x18\x03 \x03(\x0b\x32\x1e.modelux.ledger.v1.LeaseAnswer\"$\n\x0eRecallsRequest\x12\x12\n\nreplica_id\x18\x01 \x01(\t\";\n\x0fRecallsResponse\x12(\n\x06meters\x18\x01 \x03(\x0b\x32\x18.modelux.ledger.v1.Meter2\xc7\x02\n\rLedgerService\x12G\n\x04Join\x12\x1e.modelux.ledger.v1.JoinRequest\x1a\x1f.modelux.ledger.v1.JoinResponse\x12J\n\x05Grant\x12\x1f.modelux.ledger.v1.GrantRequest\x1a .modelux.ledger.v1.GrantResponse\x12M\n\x06Report\x12 .modelux.ledger.v1.ReportRequest\x1a!.modelux.ledger.v1.ReportResponse\x12R\n\x07Recalls\x12!.modelux.ledger.v1.RecallsRequest\x1a\".modelux.ledger.v1.RecallsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emodelux/ledger/v1/ledger.proto\x12\x11modelux.ledger.v1\"7\n\x05Meter\x12\x11\n\tbudget_id\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x0c\n\x04unit\x18\x03 \x01(\t\"K\n\x04Want\x12\'\n\x05meter\x18\x01 \x01(\x0b\x32\x18.modelux.ledger.v1.Meter\x12\x0c\n\x04need\x18\x02 \x01(\x03\x12\x0c\n\x04want\x18\x03 \x01(\x03\"h\n\x0cGrantRequest\x12\x12\n\nreplica_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\r\n\x05op_id\x18\x03 \x01(\t\x12&\n\x05wants\x18\x04 \x03(\x0b\x32\x17.modelux.ledger.v1.Want\"\xa2\x01\n\x0b\x41\x63\x63ountView\x12\'\n\x05meter\x18\x01 \x01(\x0b\x32\x18.modelux.ledger.v1.Meter\x12\x17\n\x0fwindow_start_us\x18\x02 \x01(\x03\x12\x15\n\rwindow_end_us\x18\x03 \x01(\x03\x12\x0b\n\x03\x63\x61p\x18\x04 \x01(\x03\x12\x0f\n\x07settled\x18\x05 \x01(\x03\x12\x0e\n\x06leased\x18\x06 \x01(\x03\x12\x0c\n\x04hard\x18\x07 \x01(\x08\"s\n\x07Granted\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\x0e\n\x06\x61mount\x18\x02 \x01(\x03\x12\x15\n\rusable_for_us\x18\x03 \x01(\x03\x12/\n\x07\x61\x63\x63ount\x18\x04 \x01(\x0b\x32\x1e.modelux.ledger.v1.AccountView\"Y\n\x06\x44\x65nied\x12/\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1e.modelux.ledger.v1.AccountView\x12\x0e\n\x06needed\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\t\"g\n\rGrantResponse\x12+\n\x07granted\x18\x01 \x03(\x0b\x32\x1a.modelux.ledger.v1.Granted\x12)\n\x06\x64\x65nied\x18\x02 \x01(\x0b\x32\x19.modelux.ledger.v1.Denied\"\x7f\n\rRefuseRequest\x12\x12\n\nreplica_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\'\n\x05meter\x18\x03 \x01(\x0b\x32\x18.modelux.ledger.v1.Meter\x12\x0e\n\x06needed\x18\x04 \x01(\x03\x12\x12\n\nrequest_id\x18\x05 \x01(\t\";\n\x0eRefuseResponse\x12)\n\x06\x64\x65nied\x18\x01 \x01(\x0b\x32\x19.modelux.ledger.v1.Denied\"\xb5\x01\n\x0bLeaseReport\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\'\n\x05meter\x18\x02 \x01(\x0b\x32\x18.modelux.ledger.v1.Meter\x12\x17\n\x0fwindow_start_us\x18\x03 \x01(\x03\x12\x0f\n\x07granted\x18\x04 \x01(\x03\x12\x0f\n\x07settled\x18\x05 \x01(\x03\x12\x0f\n\x07unknown\x18\x06 \x01(\x03\x12\x0f\n\x07overrun\x18\x07 \x01(\x03\x12\x0e\n\x06\x63losed\x18\x08 \x01(\x08\"b\n\rReportRequest\x12\x12\n\nreplica_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12.\n\x06leases\x18\x03 \x03(\x0b\x32\x1e.modelux.ledger.v1.LeaseReport\"_\n\x0bLeaseAnswer\x12\x10\n\x08lease_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12/\n\x07\x61\x63\x63ount\x18\x03 \x01(\x0b\x32\x1e.modelux.ledger.v1.AccountView\"@\n\x0eReportResponse\x12.\n\x06leases\x18\x01 \x03(\x0b\x32\x1e.modelux.ledger.v1.LeaseAnswer\"!\n\x0bJoinRequest\x12\x12\n\nreplica_id\x18\x01 \x01(\t\"a\n\x0cJoinResponse\x12\x12\n\nreplica_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12.\n\x06leases\x18\x03 \x03(\x0b\x32\x1e.modelux.ledger.v1.LeaseAnswer\"$\n\x0eRecallsRequest\x12\x12\n\nreplica_id\x18\x01 \x01(\t\";\n\x0fRecallsResponse\x12(\n\x06meters\x18\x01 \x03(\x0b\x32\x18.modelux.ledger.v1.Meter2\x96\x03\n\rLedgerService\x12G\n\x04Join\x12\x1e.modelux.ledger.v1.JoinRequest\x1a\x1f.modelux.ledger.v1.JoinResponse\x12J\n\x05Grant\x12\x1f.modelux.ledger.v1.GrantRequest\x1a .modelux.ledger.v1.GrantResponse\x12M\n\x06Refuse\x12 .modelux.ledger.v1.RefuseRequest\x1a!.modelux.ledger.v1.RefuseResponse\x12M\n\x06Report\x12 .modelux.ledger.v1.ReportRequest\x1a!.modelux.ledger.v1.ReportResponse\x12R\n\x07Recalls\x12!.modelux.ledger.v1.RecallsRequest\x1a\".modelux.ledger.v1.RecallsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,22 +45,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DENIED']._serialized_end=664
   _globals['_GRANTRESPONSE']._serialized_start=666
   _globals['_GRANTRESPONSE']._serialized_end=769
-  _globals['_LEASEREPORT']._serialized_start=772
-  _globals['_LEASEREPORT']._serialized_end=953
-  _globals['_REPORTREQUEST']._serialized_start=955
-  _globals['_REPORTREQUEST']._serialized_end=1053
-  _globals['_LEASEANSWER']._serialized_start=1055
-  _globals['_LEASEANSWER']._serialized_end=1150
-  _globals['_REPORTRESPONSE']._serialized_start=1152
-  _globals['_REPORTRESPONSE']._serialized_end=1216
-  _globals['_JOINREQUEST']._serialized_start=1218
-  _globals['_JOINREQUEST']._serialized_end=1251
-  _globals['_JOINRESPONSE']._serialized_start=1253
-  _globals['_JOINRESPONSE']._serialized_end=1350
-  _globals['_RECALLSREQUEST']._serialized_start=1352
-  _globals['_RECALLSREQUEST']._serialized_end=1388
-  _globals['_RECALLSRESPONSE']._serialized_start=1390
-  _globals['_RECALLSRESPONSE']._serialized_end=1449
-  _globals['_LEDGERSERVICE']._serialized_start=1452
-  _globals['_LEDGERSERVICE']._serialized_end=1779
+  _globals['_REFUSEREQUEST']._serialized_start=771
+  _globals['_REFUSEREQUEST']._serialized_end=898
+  _globals['_REFUSERESPONSE']._serialized_start=900
+  _globals['_REFUSERESPONSE']._serialized_end=959
+  _globals['_LEASEREPORT']._serialized_start=962
+  _globals['_LEASEREPORT']._serialized_end=1143
+  _globals['_REPORTREQUEST']._serialized_start=1145
+  _globals['_REPORTREQUEST']._serialized_end=1243
+  _globals['_LEASEANSWER']._serialized_start=1245
+  _globals['_LEASEANSWER']._serialized_end=1340
+  _globals['_REPORTRESPONSE']._serialized_start=1342
+  _globals['_REPORTRESPONSE']._serialized_end=1406
+  _globals['_JOINREQUEST']._serialized_start=1408
+  _globals['_JOINREQUEST']._serialized_end=1441
+  _globals['_JOINRESPONSE']._serialized_start=1443
+  _globals['_JOINRESPONSE']._serialized_end=1540
+  _globals['_RECALLSREQUEST']._serialized_start=1542
+  _globals['_RECALLSREQUEST']._serialized_end=1578
+  _globals['_RECALLSRESPONSE']._serialized_start=1580
+  _globals['_RECALLSRESPONSE']._serialized_end=1639
+  _globals['_LEDGERSERVICE']._serialized_start=1642
+  _globals['_LEDGERSERVICE']._serialized_end=2048
 # @@protoc_insertion_point(module_scope)

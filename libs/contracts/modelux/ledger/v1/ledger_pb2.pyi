@@ -86,6 +86,26 @@ class GrantResponse(_message.Message):
     denied: Denied
     def __init__(self, granted: _Optional[_Iterable[_Union[Granted, _Mapping]]] = ..., denied: _Optional[_Union[Denied, _Mapping]] = ...) -> None: ...
 
+class RefuseRequest(_message.Message):
+    __slots__ = ("replica_id", "epoch", "meter", "needed", "request_id")
+    REPLICA_ID_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    METER_FIELD_NUMBER: _ClassVar[int]
+    NEEDED_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    replica_id: str
+    epoch: int
+    meter: Meter
+    needed: int
+    request_id: str
+    def __init__(self, replica_id: _Optional[str] = ..., epoch: _Optional[int] = ..., meter: _Optional[_Union[Meter, _Mapping]] = ..., needed: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RefuseResponse(_message.Message):
+    __slots__ = ("denied",)
+    DENIED_FIELD_NUMBER: _ClassVar[int]
+    denied: Denied
+    def __init__(self, denied: _Optional[_Union[Denied, _Mapping]] = ...) -> None: ...
+
 class LeaseReport(_message.Message):
     __slots__ = ("lease_id", "meter", "window_start_us", "granted", "settled", "unknown", "overrun", "closed")
     LEASE_ID_FIELD_NUMBER: _ClassVar[int]

@@ -44,6 +44,11 @@ class LedgerServiceStub:
                 request_serializer=modelux_dot_ledger_dot_v1_dot_ledger__pb2.GrantRequest.SerializeToString,
                 response_deserializer=modelux_dot_ledger_dot_v1_dot_ledger__pb2.GrantResponse.FromString,
                 _registered_method=True)
+        self.Refuse = channel.unary_unary(
+                '/modelux.ledger.v1.LedgerService/Refuse',
+                request_serializer=modelux_dot_ledger_dot_v1_dot_ledger__pb2.RefuseRequest.SerializeToString,
+                response_deserializer=modelux_dot_ledger_dot_v1_dot_ledger__pb2.RefuseResponse.FromString,
+                _registered_method=True)
         self.Report = channel.unary_unary(
                 '/modelux.ledger.v1.LedgerService/Report',
                 request_serializer=modelux_dot_ledger_dot_v1_dot_ledger__pb2.ReportRequest.SerializeToString,
@@ -66,6 +71,12 @@ class LedgerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Grant(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Refuse(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,6 +106,11 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.Grant,
                     request_deserializer=modelux_dot_ledger_dot_v1_dot_ledger__pb2.GrantRequest.FromString,
                     response_serializer=modelux_dot_ledger_dot_v1_dot_ledger__pb2.GrantResponse.SerializeToString,
+            ),
+            'Refuse': grpc.unary_unary_rpc_method_handler(
+                    servicer.Refuse,
+                    request_deserializer=modelux_dot_ledger_dot_v1_dot_ledger__pb2.RefuseRequest.FromString,
+                    response_serializer=modelux_dot_ledger_dot_v1_dot_ledger__pb2.RefuseResponse.SerializeToString,
             ),
             'Report': grpc.unary_unary_rpc_method_handler(
                     servicer.Report,
@@ -161,6 +177,33 @@ class LedgerService:
             '/modelux.ledger.v1.LedgerService/Grant',
             modelux_dot_ledger_dot_v1_dot_ledger__pb2.GrantRequest.SerializeToString,
             modelux_dot_ledger_dot_v1_dot_ledger__pb2.GrantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Refuse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.ledger.v1.LedgerService/Refuse',
+            modelux_dot_ledger_dot_v1_dot_ledger__pb2.RefuseRequest.SerializeToString,
+            modelux_dot_ledger_dot_v1_dot_ledger__pb2.RefuseResponse.FromString,
             options,
             channel_credentials,
             insecure,
