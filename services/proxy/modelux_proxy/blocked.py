@@ -10,7 +10,7 @@ import msgspec
 
 from modelux_providers.dialects.base import ProviderError
 from routing_core.budgets import BudgetRule
-from routing_core.ledger.meters import AccountView
+from routing_core.ledger.meters import AccountView, Meter
 from routing_core.money import dollars
 from routing_core.types import BUDGET_EXCEEDED, PRICE_UNKNOWN
 
@@ -23,10 +23,21 @@ HOPELESS = frozenset({BUDGET_EXCEEDED, RUN_ABORTED, PRICE_UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
+class Short:
+    """The account that a call was refused by."""
+
+    rule: BudgetRule
+    meter: Meter
+    needed: int
+    """The least that the call could have done with, in the meter's unit."""
+
+
+@dataclass(frozen=True, slots=True)
 class Blocked(ProviderError):
     """A refusal of ours, with the account that was short beside the four keys of OpenAI's envelope."""
 
     details: Mapping[str, object] = field(default_factory=dict)
+    short: Short | None = None
 
     def envelope(self) -> bytes:
         members = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
@@ -35,9 +46,10 @@ class Blocked(ProviderError):
         return _encode({"error": members})
 
 
-def over(rule: BudgetRule, view: AccountView | None, value: str, unit: str, needed: int, reason: str) -> Blocked:
+def over(short: Short, view: AccountView, reason: str) -> Blocked:
     """402: an account does not have what one attempt needs. `reason` is the ledger's (`Denied.reason`)."""
-    aborted = rule.guards_run or reason in ("run_aborted", "too_long")
+    rule, (_, value, unit), needed = short.rule, short.meter, short.needed
+    aborted = reason in ("run_aborted", "too_long")
     code = RUN_ABORTED if aborted else BUDGET_EXCEEDED
     details: dict[str, object] = {
         "id": rule.id,
@@ -52,7 +64,7 @@ def over(rule: BudgetRule, view: AccountView | None, value: str, unit: str, need
     details |= _amounts(rule, view, unit, needed)
     message = f"{_subject(rule, value, aborted=aborted)}: {_cause(rule, view, unit, needed, reason)}"
     # A call that may cost too much may be followed by a cheaper one; a run that is aborted is followed by nothing.
-    return Blocked(402, message, code, code, kind="cancelled" if aborted else "connect", details=details)
+    return Blocked(402, message, code, code, kind="cancelled" if aborted else "connect", details=details, short=short)
 
 
 def store_unavailable() -> Blocked:
@@ -77,11 +89,9 @@ def _subject(rule: BudgetRule, value: str, *, aborted: bool) -> str:
     return f"budget {name} of {value!r} is used up" if value else f"budget {name} is used up"
 
 
-def _cause(rule: BudgetRule, view: AccountView | None, unit: str, needed: int, reason: str) -> str:
+def _cause(rule: BudgetRule, view: AccountView, unit: str, needed: int, reason: str) -> str:
     if reason == "too_long":
         return f"it has lasted longer than {rule.max_duration_s} s"
-    if view is None:
-        return "it is gone" if reason == "gone" else "its limit is reached"
     if unit == "calls":
         return f"all of its {view.cap} calls are made or under way"
     spent, reserved = dollars(view.settled), dollars(view.leased)
@@ -94,15 +104,10 @@ def _limit(unit: str, reason: str) -> str:
     return "cost" if unit == "usd" else "calls"
 
 
-def _amounts(rule: BudgetRule, view: AccountView | None, unit: str, needed: int) -> dict[str, object]:
+def _amounts(rule: BudgetRule, view: AccountView, unit: str, needed: int) -> dict[str, object]:
     """Dollars as decimal text, exactly; calls as they are."""
-    if view is None:
-        return {"resets_at": None}
     end = view.window_end_us
-    told: dict[str, object] = {
-        "window": {"start": _when(view.window_start_us), "end": _when(end) if end else None},
-        "resets_at": _when(end) if end else None,
-    }
+    told: dict[str, object] = {"resets_at": _when(end) if end else None}
     if rule.max_duration_s is not None:
         told["max_duration_s"] = rule.max_duration_s
     amounts = {"cap": view.cap, "spent": view.settled, "reserved": view.leased, "needed": needed}

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from modelux_providers.dialects.base import ProviderError
 from modelux_proxy import blocked
+from modelux_proxy.blocked import Blocked, Short
 from routing_core import bounds
 from routing_core.bounds import Size
 from routing_core.budgets import Draw
 from routing_core.ledger.meters import AccountView, Meter, Want
 from routing_core.ledger.slots import Held
 from routing_core.pricing import Price, cost
-from routing_core.types import Outcome, Target, Usage
+from routing_core.types import BUDGET_EXCEEDED, Outcome, Target, Usage
 
 CancelPolicy = Literal["strict", "standard"]
 _ROUNDS = 3
@@ -49,6 +50,8 @@ class Spender(Protocol):
 
     def release(self, held: Held) -> None: ...
 
+    async def refused(self, meter: Meter, needed: int, request_id: str) -> Refusal: ...
+
     def view(self, meter: Meter) -> AccountView | None: ...
 
 
@@ -59,6 +62,22 @@ class Spending:
     spender: Spender
     on_cancel: CancelPolicy = "standard"
     """What a call is charged that the caller or we gave up: all that was reserved, or what was seen and some more."""
+
+
+async def settled_refusal(spender: Spender, error: Blocked, errors: Iterable[object], request_id: str) -> Blocked:
+    """What the caller is told once the ledger knows that the request is refused for good: that may have ended its run.
+
+    `errors` are those of all its attempts: the cheapest of them is what it could have done with.
+    """
+    short = error.short
+    if short is None or error.code != BUDGET_EXCEEDED:
+        return error
+    others = [each.short for each in errors if isinstance(each, Blocked) and each.short is not None]
+    needed = min([each.needed for each in others if each.meter == short.meter], default=short.needed)
+    answer = await spender.refused(short.meter, needed, request_id)
+    if answer.account is None or answer.reason not in ("exceeded", blocked.RUN_ABORTED):
+        return error
+    return blocked.over(replace(short, needed=needed), answer.account, answer.reason)
 
 
 class Charge:
@@ -185,12 +204,18 @@ class Charge:
         return None if self._held is not None else blocked.store_unavailable()
 
     def _refused(self, refusal: Refusal) -> ProviderError:
-        short = refusal.account
-        for rule, value in self._draw.applied:
-            if short is None or (rule.id == short.meter.budget_id and value == short.meter.value):
-                unit = "usd" if short is None else short.meter.unit
-                return blocked.over(rule, short, value, unit, refusal.needed, refusal.reason)
-        return blocked.store_unavailable()
+        view = refusal.account
+        if view is None:  # the budget is gone, which the next configuration tells
+            return blocked.store_unavailable()
+        meter = view.meter
+        rule = next(a.rule for a in self._draw.applied if (a.rule.id, a.value) == (meter.budget_id, meter.value))
+        return blocked.over(Short(rule, meter, self._least(meter, refusal.needed)), view, refusal.reason)
+
+    def _least(self, meter: Meter, needed: int) -> int:
+        """What the attempt could have done with: its cost at the lowest limit that we would send."""
+        if self._price is None or meter.unit != "usd" or not self.limit:
+            return needed
+        return min(needed, self._size.cost(self._price, min(self.limit, bounds.FLOOR_TOKENS)))
 
 
 def _proved_free(outcome: Outcome) -> bool:

@@ -13,8 +13,9 @@ from modelux_providers.dialects.chunks import replay
 from modelux_providers.drive import drive
 from modelux_proxy import answers, record
 from modelux_proxy.attempts import Beginner
+from modelux_proxy.blocked import Blocked
 from modelux_proxy.call_context import Context
-from modelux_proxy.charge import Spending
+from modelux_proxy.charge import Spending, settled_refusal
 from modelux_proxy.clock import Clock
 from modelux_proxy.emit import Emitter
 from modelux_proxy.idempotency import Idempotency, Stored
@@ -72,7 +73,7 @@ class Lane:
             decision = await drive(run, beginner.begin, context.driven, beginner.may_go_on)
             call = context.driven.selected
             if call is None:
-                self._fail(context, answers.failure(context, decision), relay)
+                self._fail(context, await self._settled(context, answers.failure(context, decision)), relay)
             elif call.answer is not None:
                 self._whole(context, call, call.answer, relay)
             elif relay is not None:
@@ -147,6 +148,13 @@ class Lane:
         self._record(context, "error")
         context.exchange.respond(error.status, lines, body)
         self._store(context, error.status, answers.JSON, body)
+
+    async def _settled(self, context: Context, error: ProviderError) -> ProviderError:
+        """The error as the ledger has it, where that refused."""
+        if self.spending is None or not isinstance(error, Blocked):
+            return error
+        errors = [call.error for call in context.driven.trials]
+        return await settled_refusal(self.spending.spender, error, errors, context.request.request_id)
 
     def _ended_early(self, context: Context, outcome: str, status: int, code: str) -> None:
         """The caller went away, or a bug of ours: still no call is left running and no request unrecorded."""
