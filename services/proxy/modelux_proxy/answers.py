@@ -8,7 +8,7 @@ from functools import lru_cache
 from modelux_contracts.errors import OpenAIError
 from modelux_providers.call import ProviderCall
 from modelux_providers.dialects.base import ProviderError
-from modelux_proxy.blocked import HOPELESS, Blocked, decimal
+from modelux_proxy.blocked import HOPELESS, Blocked
 from modelux_proxy.call_context import Context
 from modelux_proxy.exchange import header
 from modelux_proxy.purse import Purse
@@ -63,9 +63,9 @@ def _budget_lines(purse: Purse, call: ProviderCall | None) -> bytes:
     lines = b""
     reserved = charge.bound_nano if charge is not None else 0
     if (left := purse.remaining_nano) is not None:
-        lines += header("x-modelux-budget-remaining-usd", decimal(left - reserved))
+        lines += b"x-modelux-budget-remaining-usd: %d.%09d\r\n" % divmod(max(left - reserved, 0), 1_000_000_000)
     if charge is not None:
-        lines += header("x-modelux-reserved-usd", decimal(reserved))
+        lines += b"x-modelux-reserved-usd: %d.%09d\r\n" % divmod(reserved, 1_000_000_000)
         if charge.clamped:
             lines += b"x-modelux-max-tokens-clamped: %d\r\n" % charge.limit
     return lines

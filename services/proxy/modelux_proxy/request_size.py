@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,9 +14,6 @@ from routing_core.world import Offer
 _SEARCHES = 10
 """How often a provider's own search tool may be used in one call: the default of Anthropic and xAI, and more than
 OpenAI's one."""
-_AUDIO = (b"audio", b"modalit", b"\\u00")
-"""A body without these words, also not in escapes, neither holds sound nor asks for it."""
-_SERVER_SIDE = (b'"web_search_options"', b'"plugins"', b'"search_parameters"')
 
 
 class _Budget(msgspec.Struct, gc=False):
@@ -30,8 +27,7 @@ class _Thinking(msgspec.Struct, gc=False):
 _thinking = msgspec.json.Decoder(_Thinking).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(NamedTuple):
     """A request's size, before a provider is chosen."""
 
     body_bytes: int
@@ -54,9 +50,9 @@ def measure(body: ChatBody | EmbeddingsBody, raw: bytes) -> Measured:
     """The size of a request; `raw` is its body as received."""
     if isinstance(body, EmbeddingsBody):
         return Measured(len(raw))
-    searches = any(word in raw for word in _SERVER_SIDE) or any(
-        tool.type not in ("function", "custom") for tool in body.tools or ()
-    )
+    searches = b'"web_search_options"' in raw or b'"plugins"' in raw or b'"search_parameters"' in raw
+    if body.tools and not searches:
+        searches = any(tool.type not in ("function", "custom") for tool in body.tools)
     parts = _parts(body, opaque=searches)
     return Measured(
         len(raw),
@@ -64,9 +60,14 @@ def measure(body: ChatBody | EmbeddingsBody, raw: bytes) -> Measured:
         bool(body.tools or body.functions or body.response_format),
         body.n or 1,
         _thinking_tokens(raw),
-        parts.audio or any(word in raw for word in _AUDIO),
+        parts.audio or _may_sound(raw),
         _SEARCHES if searches else 0,
     )
+
+
+def _may_sound(raw: bytes) -> bool:
+    """A body without these words, also not in escapes, neither holds sound nor asks for it."""
+    return b"audio" in raw or b"modalit" in raw or b"\\u00" in raw
 
 
 def _parts(body: ChatBody, *, opaque: bool) -> Parts:
