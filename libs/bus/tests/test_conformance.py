@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Sequence
 
 import pytest
+from reading import done, fetch, lag_is, message, messages, numbers, until
 
 from modelux_bus.base import (
     MAX_MESSAGE_BYTES,
@@ -17,65 +17,9 @@ from modelux_bus.base import (
     Message,
     MessageTooLarge,
     Partition,
-    Rebalanced,
     Subscription,
 )
 from modelux_bus.consume import InvalidMessage, Overloaded, Pace, consume
-
-DEADLINE_S = 20.0
-
-
-def message(topic: str, number: int, key: str = "") -> Message:
-    return Message(topic, (key or f"key-{number % 13}").encode(), b"%d" % number, f"req_{number}")
-
-
-def messages(topic: str, count: int, start: int = 0) -> list[Message]:
-    return [message(topic, number) for number in range(start, start + count)]
-
-
-def numbers(deliveries: Sequence[Delivery]) -> list[int]:
-    return [int(delivery.message.value) for delivery in deliveries]
-
-
-def done(deliveries: Sequence[Delivery]) -> dict[Partition, int]:
-    return {delivery.partition: delivery.offset + 1 for delivery in deliveries}
-
-
-async def fetch(member: Subscription, count: int) -> list[Delivery]:
-    """Fetches until there are `count`; a rebalance that took nothing yet read is no matter here."""
-    got: list[Delivery] = []
-    deadline = time.monotonic() + DEADLINE_S
-    while len(got) < count:
-        assert time.monotonic() < deadline, f"got {len(got)} of {count}"
-        try:
-            got += await member.fetch(count - len(got), 0.2)
-        except Rebalanced:
-            got.clear()
-    return got
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not await condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
-
-
-async def share(members: Sequence[Subscription], partitions: int) -> list[Delivery]:
-    """Lets the members fetch until together they hold everything, each something; answers what they read meanwhile."""
-    read: list[Delivery] = []
-    deadline = time.monotonic() + DEADLINE_S
-    while True:
-        for member in members:
-            try:
-                read += await member.fetch(1000, 0.05)
-            except Rebalanced:
-                continue
-        held = [member.assigned() for member in members]
-        if sum(map(len, held)) == partitions and all(held):
-            assert len(frozenset().union(*held)) == partitions
-            return read
-        assert time.monotonic() < deadline, held
 
 
 async def test_a_message_arrives_as_it_was_sent(bus: Bus, topic: str) -> None:
@@ -173,140 +117,6 @@ async def _holds(member: Subscription, count: int) -> bool:
     return len(member.assigned()) == count
 
 
-async def test_members_share_and_take_over_when_one_leaves(bus: Bus, topic: str) -> None:
-    await bus.ensure({topic: 4})
-    async with AsyncExitStack() as stack:
-        one = await stack.enter_async_context(bus.subscribe(f"g.{topic}", [topic]))
-        async with bus.subscribe(f"g.{topic}", [topic]) as two:
-            assert await share([one, two], 4) == []
-            assert [len(member.assigned()) for member in (one, two)] == [2, 2]
-            await bus.publish(messages(topic, 40))
-            got: list[Delivery] = []
-            deadline = time.monotonic() + DEADLINE_S
-            while len(got) < 40:
-                assert time.monotonic() < deadline
-                for member in (one, two):
-                    batch = await member.fetch(100, 0.05)
-                    assert {delivery.partition for delivery in batch} <= member.assigned()
-                    await member.commit(done(batch))
-                    got += batch
-            assert sorted(numbers(got)) == list(range(40))
-        await share([one], 4)
-        await bus.publish(messages(topic, 10, start=40))
-        assert sorted(numbers(await fetch(one, 10))) == list(range(40, 50))
-
-
-async def test_a_member_that_lost_partitions_is_told_and_cannot_commit_them(bus: Bus, topic: str) -> None:
-    await bus.ensure({topic: 4})
-    await bus.publish(messages(topic, 40))
-    async with bus.subscribe(f"g.{topic}", [topic]) as one:
-        first = await fetch(one, 40)
-        async with bus.subscribe(f"g.{topic}", [topic]) as two:
-            told = False
-            again: list[Delivery] = []
-            deadline = time.monotonic() + DEADLINE_S
-            while not (told and two.assigned() and len(one.assigned()) == 2):
-                assert time.monotonic() < deadline
-                try:
-                    again += await one.fetch(100, 0.05)
-                except Rebalanced:
-                    assert not told
-                    told = True
-                again += await two.fetch(100, 0.05)
-            lost = {place: offset for place, offset in done(first).items() if place in two.assigned()}
-            assert lost
-            with pytest.raises(Rebalanced):
-                await one.commit(lost)
-            # Nothing was committed, so everything comes again, to whom it belongs now.
-            while {*numbers(again)} != set(range(40)):
-                assert time.monotonic() < deadline
-                for member in (one, two):
-                    try:
-                        again += await member.fetch(100, 0.05)
-                    except Rebalanced:
-                        continue
-    assert sum((await bus.lag(f"g.{topic}", [topic])).values()) == 40
-
-
-async def test_a_member_that_only_gains_partitions_reads_on_where_it_was(bus: Bus, topic: str) -> None:
-    await bus.ensure({topic: 2})
-    async with AsyncExitStack() as stack:
-        one = await stack.enter_async_context(bus.subscribe(f"g.{topic}", [topic]))
-        async with bus.subscribe(f"g.{topic}", [topic]) as two:
-            await share([one, two], 2)
-            await bus.publish(messages(topic, 40))
-            got: list[Delivery] = []
-            deadline = time.monotonic() + DEADLINE_S
-            while len(got) < 10:
-                assert time.monotonic() < deadline
-                got += await one.fetch(10 - len(got), 0.1)
-        while len(got) < 40:
-            assert time.monotonic() < deadline
-            got += await one.fetch(100, 0.1)
-        assert await one.fetch(100, 0.1) == []
-    places = [(delivery.partition, delivery.offset) for delivery in got]
-    assert len(places) == len(set(places)) == 40
-
-
-async def test_what_a_killed_member_did_not_commit_goes_to_the_others(bus: Bus, place, topic: str) -> None:  # type: ignore[no-untyped-def]
-    await bus.ensure({topic: 2})
-    await bus.publish(messages(topic, 20))
-    async with bus.subscribe(f"g.{topic}", [topic]) as before:
-        await before.commit(done((await fetch(before, 20))[:5]))
-    async with place.die(bus, f"g.{topic}", topic) as dead:
-        assert dead.read
-        started = time.monotonic()
-        async with bus.subscribe(f"g.{topic}", [topic]) as member:
-            got = await fetch(member, 15)
-            await member.commit(done(got))
-        assert time.monotonic() - started < 10
-    assert set(map(int, dead.read)) <= set(numbers(got))
-    assert len(set(numbers(got))) == 15
-    assert sum((await bus.lag(f"g.{topic}", [topic])).values()) == 0
-
-
-async def test_a_storm_of_members_coming_and_going_loses_nothing_and_keeps_order(bus: Bus, topic: str) -> None:
-    await bus.ensure({topic: 4})
-    seen: list[int] = []
-
-    async def work(member: Subscription, rounds: int) -> None:
-        for _ in range(rounds):
-            try:
-                batch = await member.fetch(7, 0.02)
-                seen.extend(numbers(batch))
-                await member.commit(done(batch))
-            except Rebalanced:
-                continue
-
-    async def come_and_go(times: int) -> None:
-        for time_ in range(times):
-            async with bus.subscribe(f"g.{topic}", [topic]) as member:
-                await work(member, 4 + 3 * time_)
-
-    async def publish() -> None:
-        for start in range(0, 400, 20):
-            await bus.publish(messages(topic, 20, start))
-            await asyncio.sleep(0)
-
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(publish())
-        for times in (3, 4, 5):
-            tasks.create_task(come_and_go(times))
-    async with bus.subscribe(f"g.{topic}", [topic]) as last:
-        deadline = time.monotonic() + DEADLINE_S
-        while not await _lag_is(bus, f"g.{topic}", topic, 0):
-            assert time.monotonic() < deadline
-            await work(last, 5)
-    assert_complete_and_in_order(list(dict.fromkeys(seen)), 400)
-
-
-def assert_complete_and_in_order(first_seen: list[int], count: int) -> None:
-    assert sorted(first_seen) == list(range(count))
-    for key in range(13):
-        of_key = [number for number in first_seen if number % 13 == key]
-        assert of_key == sorted(of_key)
-
-
 async def test_lag_counts_what_is_not_committed(bus: Bus, topic: str) -> None:
     await bus.ensure({topic: 3})
     assert await bus.lag(f"g.{topic}", [topic]) == {Partition(topic, number): 0 for number in range(3)}
@@ -395,7 +205,7 @@ async def test_consume_publishes_answers_and_sets_bad_messages_aside(bus: Bus, t
         return [Message(answers, d.message.key, d.message.value, f"answer:{d.message.id}") for d in deliveries]
 
     async def stop_at_the_end() -> None:
-        await until(lambda: _lag_is(bus, f"worker.{topic}", topic, 0))
+        await until(lambda: lag_is(bus, f"worker.{topic}", topic, 0))
         stop.set()
 
     async with asyncio.TaskGroup() as tasks:
@@ -414,10 +224,6 @@ async def test_consume_publishes_answers_and_sets_bad_messages_aside(bus: Bus, t
         assert headers["modelux-dlq-reason"].decode() == f"seven: {delivery.message.id}"
         assert headers["modelux-dlq-topic"].decode() == topic
         assert {"modelux-dlq-partition", "modelux-dlq-offset"} <= headers.keys()
-
-
-async def _lag_is(bus: Bus, group: str, topic: str, lag: int) -> bool:
-    return sum((await bus.lag(group, [topic])).values()) == lag
 
 
 async def test_consume_repeats_what_it_had_not_committed_when_it_crashed(bus: Bus, topic: str) -> None:
@@ -444,4 +250,4 @@ async def test_consume_repeats_what_it_had_not_committed_when_it_crashed(bus: Bu
     again: list[int] = []
     await consume(bus, f"worker.{topic}", {topic: work}, max_wait_s=0.1, stop=stop, pace=PACE)
     assert again == list(range(10))
-    assert await _lag_is(bus, f"worker.{topic}", topic, 0)
+    assert await lag_is(bus, f"worker.{topic}", topic, 0)
