@@ -27,6 +27,7 @@ TOP = [
     "docs/decisions",
     "proto/modelux",
     "libs/routing_core/routing_core",
+    "libs/experiment_core/experiment_core",
     "libs/contracts",
     "services",
     "cli",
