@@ -345,7 +345,8 @@ class ProviderCall:
         if self.charge is not None:
             usage = self._usage
             told = usage is not None and not usage.estimated
-            self.charge.end(self.final(), told=told, sent=self._sent, overrun=self._overran)
+            streamed = self._parser is not None
+            self.charge.end(self.final(), told=told, sent=self._sent, streamed=streamed, overrun=self._overran)
         on_end, self.on_end = self.on_end, None  # a call that has ended holds on to nobody
         if on_end is not None:
             on_end(self.final())

@@ -45,13 +45,14 @@ class Charge(Protocol):
         """Told right before bytes leave."""
         ...
 
-    def end(self, outcome: Outcome, *, told: bool, sent: bool, overrun: bool) -> None:
+    def end(self, outcome: Outcome, *, told: bool, sent: bool, streamed: bool, overrun: bool) -> None:
         """Told once, when the call has ended.
 
         Args:
             outcome: how it went.
             told: the provider told what it used.
             sent: bytes may have left.
+            streamed: what the provider made was seen as it made it; of a whole answer nothing is, until it is there.
             overrun: it was cut off, as it went on beyond `most_output`.
         """
         ...

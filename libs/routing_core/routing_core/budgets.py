@@ -48,11 +48,6 @@ class BudgetRule:
         """Whether it has a meter of calls: of their number, or of the time since the first."""
         return self.max_calls is not None or self.max_duration_s is not None
 
-    @property
-    def guards_run(self) -> bool:
-        """Whether it is the guard of a run: at its limit the run is aborted."""
-        return self.counts_calls or self.loop_calls > 0
-
 
 class Applied(NamedTuple):
     """A rule that holds for a call, and the value whose account it draws on (empty without `each`)."""
@@ -71,7 +66,10 @@ class Draw:
         self.capped = tuple([each for each in applied if each.rule.cap_nano is not None])
         self.usd = tuple([_meter(each, "usd") for each in self.capped])
         self.calls = tuple([Want(_meter(each, "calls"), 1) for each in applied if each.rule.counts_calls])
-        self.hard = any(each.rule.hard for each in applied)
+        self.hard = any(
+            each.rule.hard and (each.rule.cap_nano is not None or each.rule.counts_calls) for each in applied
+        )
+        """Whether anything of it refuses calls."""
         self.hard_capped = any(each.rule.hard for each in self.capped)
         """Whether money is capped, and not only calls or time: what has no price cannot be let out then."""
         self.loops = tuple([each for each in applied if each.rule.loop_calls])
@@ -90,6 +88,10 @@ class Draw:
     def hard_only(self) -> Draw:
         """Without the budgets that only alert."""
         return Draw([each for each in self.applied if each.rule.hard])
+
+    def without(self, budget_id: str) -> Draw:
+        """Without a budget that is there no more."""
+        return Draw([each for each in self.applied if each.rule.id != budget_id])
 
 
 _new = tuple.__new__

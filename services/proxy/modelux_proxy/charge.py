@@ -135,7 +135,10 @@ class Charge:
             if got.reason == blocked.STORE_UNAVAILABLE:
                 return self._alone()
             rounds += 1
-            if rounds == _ROUNDS or not self._lower(got):
+            if got.reason == "gone" and rounds < _ROUNDS:
+                if not await self._drop_gone():
+                    return None
+            elif rounds == _ROUNDS or not self._lower(got):
                 return self._refused(got)
 
     def dispatch(self) -> None:
@@ -143,10 +146,8 @@ class Charge:
         if self._held is not None:
             self._spending.spender.dispatch(self._held)
 
-    def end(self, outcome: Outcome, *, told: bool, sent: bool, overrun: bool) -> None:
-        """The call has ended: settle, or release. `told`: the provider told its usage; `overrun`: it was cut off for
-        going beyond the limit.
-        """
+    def end(self, outcome: Outcome, *, told: bool, sent: bool, streamed: bool, overrun: bool) -> None:
+        """See `modelux_providers.charge.Charge`."""
         held = self._held
         if held is None or held.state == "done":
             return
@@ -154,7 +155,7 @@ class Charge:
         if not sent or _proved_free(outcome):
             spender.release(held)
             return
-        amount = self._amount(outcome, told=told, overrun=overrun)
+        amount = self._amount(outcome, told=told, streamed=streamed, overrun=overrun)
         if amount is None:
             self.charged_nano = self.bound_nano
             spender.settle(held, None)
@@ -162,7 +163,7 @@ class Charge:
             self.charged_nano = amount
             spender.settle(held, self._draw.amounts(amount))
 
-    def _amount(self, outcome: Outcome, *, told: bool, overrun: bool) -> int | None:
+    def _amount(self, outcome: Outcome, *, told: bool, streamed: bool, overrun: bool) -> int | None:
         """In nano-USD; None where nobody knows, and all that was reserved is charged."""
         price = self._price
         if price is None:
@@ -171,7 +172,7 @@ class Charge:
             return max(self.bound_nano, cost(price, _with_margin(outcome.usage)))
         if outcome.kind == "ok":
             return cost(price, outcome.usage) if told else None
-        if outcome.kind == "cancelled" and self._spending.on_cancel == "standard":
+        if outcome.kind == "cancelled" and streamed and self._spending.on_cancel == "standard":
             return min(self.bound_nano, cost(price, _with_margin(outcome.usage)))
         return None
 
@@ -194,6 +195,17 @@ class Charge:
         self.limit, self.clamped = limit, True
         self.bound_nano = self._size.cost(price, limit)
         return True
+
+    async def _drop_gone(self) -> bool:
+        """Leaves out what was deleted a moment ago: it holds for nothing any more. False: nothing else holds either."""
+        spender = self._spending.spender
+        for want in self._draw.wants(self.bound_nano):
+            got = await spender.obtain((want,))
+            if isinstance(got, Held):
+                spender.release(got)
+            elif got.reason == "gone":
+                self._draw = self._draw.without(want.meter.budget_id)
+        return bool(self._draw.usd or self._draw.calls)
 
     def _alone(self) -> ProviderError | None:
         """The ledger is out of reach: budgets that only alert let the call pass, hard ones by what is at hand."""

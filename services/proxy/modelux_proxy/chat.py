@@ -147,7 +147,10 @@ class Lane:
         lines = answers.JSON + answers.head(context, call) + answers.error_lines(error, call)
         self._record(context, "error")
         context.exchange.respond(error.status, lines, body)
-        self._store(context, error.status, answers.JSON, body)
+        if isinstance(error, Blocked):  # nothing was done, and a budget may have room the next time
+            self._forget(context)
+        else:
+            self._store(context, error.status, answers.JSON, body)
 
     async def _settled(self, context: Context, error: ProviderError) -> ProviderError:
         """The error as the ledger has it, where that refused."""

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from budget_rig import PRICE, capped_proxy
 
 from modelux.events.v1.request_pb2 import RequestCompleted
 from modelux_bus.journal import Journal
@@ -21,6 +27,7 @@ from modelux_providers.egress import Guard
 from modelux_providers.route import Route
 from modelux_providers.simulator.scenario import Behaviour, Match, Rule, Scenario
 from modelux_providers.simulator.server import Simulator
+from modelux_proxy.charge import Spending
 from modelux_proxy.chat import Lane
 from modelux_proxy.clock import Clock
 from modelux_proxy.emit import Emitter
@@ -33,12 +40,11 @@ from modelux_proxy.rate_limits import RateLimits
 from modelux_proxy.tenants import Key, Project, Tenants
 from routing_core.config import NamedPolicy, parse_policy
 from routing_core.health import Registry
-from routing_core.pricing import Price, ceiling
+from routing_core.pricing import ceiling
 from routing_core.types import Target
 from routing_core.world import Offer
 
 KEY = "mlx_sk_test"
-PRICE = Price(input=150_000_000, output=600_000_000, version="test")
 
 
 @dataclass
@@ -166,9 +172,11 @@ def start(tmp_path: Path) -> Callable[..., object]:
         full_logging: bool = True,
         rules: Mapping[str, Behaviour] | None = None,
         journal_bytes: int = 64 * 1024 * 1024,
+        spending: Spending | None = None,
         **key_changes: object,
     ) -> AsyncIterator[Rig]:
-        scenario = Scenario(rules=tuple(Rule(match=Match(model=m), behaviour=b) for m, b in (rules or {}).items()))
+        behaviours = tuple(Rule(match=Match(model=m), behaviour=b) for m, b in (rules or {}).items())
+        scenario = Scenario(rules=behaviours, keep_bodies=spending is not None)
         async with Simulator.start(scenario) as simulator, asyncio.TaskGroup() as group:
             own = project(simulator.port, policies, full_logging=full_logging)
             key = replace(Key("key_1", own, 0, 0, 0, frozenset()), **key_changes)  # type: ignore[arg-type]
@@ -185,6 +193,7 @@ def start(tmp_path: Path) -> Callable[..., object]:
                 Idempotency(),
                 RateLimits(),
                 Metrics(),
+                spending,
             )
             server = Server(Proxy(lane, lambda: tenants), group, limits)
             sock = socket.create_server(("127.0.0.1", 0))
@@ -197,6 +206,12 @@ def start(tmp_path: Path) -> Callable[..., object]:
                 emitter.close()
 
     return running
+
+
+@pytest.fixture
+def capped(start: Callable[..., object], tmp_path: Path) -> Callable[..., object]:
+    """`async with capped(rule(...), ...) as it`: see `budget_rig.capped_proxy`."""
+    return partial(capped_proxy, start, tmp_path)
 
 
 Wait = Callable[[Callable[[], object]], Awaitable[None]]
