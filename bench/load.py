@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "integration"))
 
-from azure_load import AT_ONCE, arrivals, data_folder_of_traces, run, running
+from azure_load import AT_ONCE, LAST_TIMEOUT_MS, arrivals, data_folder_of_traces, run, running
 
 
 def main() -> int:
@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--rps", type=float, default=150.0, help="average; arrivals keep their bursts")
     parser.add_argument("--in-flight", type=int, default=AT_ONCE, help="at most; what comes then waits")
+    parser.add_argument("--last-timeout-ms", type=int, default=LAST_TIMEOUT_MS, help="of the last provider")
     options = parser.parse_args()
     folder = data_folder_of_traces()
     if folder is None:
@@ -27,7 +28,7 @@ def main() -> int:
         return 2
     with running() as product:
         wanted = arrivals(folder, options.requests, options.rps)
-        print(run(product, wanted, options.in_flight).line(), flush=True)
+        print(run(product, wanted, options.in_flight, options.last_timeout_ms).line(), flush=True)
     return 0
 
 
