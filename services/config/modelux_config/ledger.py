@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar, cast
 
@@ -31,6 +31,7 @@ from routing_core.ledger.server import Replica, Unit
 
 LIVE_US = 60_000_000
 ATTEMPTS = 5
+MOST_KNOWN = 100_000
 T = TypeVar("T")
 
 
@@ -43,7 +44,9 @@ class Begun:
     terms: dict[str, Terms]
     heard_us: int
     opens: bool
-    """Whether missing accounts are made: only from the second attempt on, see `lock_accounts`."""
+    """Whether missing accounts are made, see `lock_accounts`: from the second attempt on."""
+    known: set[server.AccountKey]
+    """As in `Ledger`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class Ledger:
 
     database: Database
     recalls: Recalls
+    known: set[server.AccountKey] = field(default_factory=set)
+    """Accounts that were seen. Others are made in the first attempt already: they are most likely not there yet."""
 
     async def join(self, replica_id: str) -> Joined:
         """Begins a life of a replica. Raises `Unavailable`, as all of these."""
@@ -102,13 +107,13 @@ class Ledger:
         raise AssertionError("unreachable")
 
     async def _join(self, tx: Transaction, replica_id: str, opens: bool) -> Joined:
-        begun = await _begin_alone(tx, replica_id, opens)
+        begun = await _begin_alone(tx, replica_id, opens, self.known)
         joined = server.join(begun.unit, replica_id)
         await save(tx, begun.unit)
         return joined
 
     async def _reap(self, tx: Transaction, opens: bool, *, replica_id: str, silent_us: int) -> int:
-        begun = await _begin_alone(tx, replica_id, opens)
+        begun = await _begin_alone(tx, replica_id, opens, self.known)
         amount = server.reap(begun.unit, replica_id, silent_us)
         await ledger_events.alerts(tx, begun.unit, begun.terms)
         await save(tx, begun.unit)
@@ -118,7 +123,7 @@ class Ledger:
         self, tx: Transaction, opens: bool, replica_id: str, epoch: int, op_id: str, asks: Sequence[Ask], *, final: bool
     ) -> tuple[tuple[Granted, ...] | Denied, bool]:
         """The answer, and whether it is worth while to wait for what others hold."""
-        begun, op = await _begin(tx, opens, replica_id, [ask.meter.budget_id for ask in asks], op_id)
+        begun, op = await _begin(tx, opens, self.known, replica_id, [ask.meter.budget_id for ask in asks], op_id)
         unit, terms = begun.unit, begun.terms
         earlier: list[server.AccountKey] = []
         if op is not None:
@@ -143,7 +148,7 @@ class Ledger:
     async def _refuse(
         self, tx: Transaction, opens: bool, replica_id: str, epoch: int, meter: Meter, needed: int, request_id: str
     ) -> Denied:
-        begun, _ = await _begin(tx, opens, replica_id, [meter.budget_id], "")
+        begun, _ = await _begin(tx, opens, self.known, replica_id, [meter.budget_id], "")
         unit, terms = begun.unit, begun.terms
         await _enter(begun, [meter])
         aborted = {each for each, account in unit.current.items() if account.aborted}
@@ -156,7 +161,7 @@ class Ledger:
     async def _report(
         self, tx: Transaction, opens: bool, replica_id: str, epoch: int, reports: Sequence[LeaseReport]
     ) -> list[LeaseAnswer]:
-        begun, _ = await _begin(tx, opens, replica_id, [told.meter.budget_id for told in reports], "")
+        begun, _ = await _begin(tx, opens, self.known, replica_id, [told.meter.budget_id for told in reports], "")
         unit, names = begun.unit, [told.lease_id for told in reports]
         if names:
             keys = server.report_accounts(await read_leases(tx, names), reports)
@@ -175,7 +180,7 @@ class Ledger:
 
 
 async def _begin(
-    tx: Transaction, opens: bool, replica_id: str, budget_ids: Sequence[str], op_id: str
+    tx: Transaction, opens: bool, known: set[server.AccountKey], replica_id: str, budget_ids: Sequence[str], op_id: str
 ) -> tuple[Begun, Row | None]:
     """The rows to begin with, and what came of the ask before."""
     named = {"replica_id": replica_id, "budget_ids": sorted(set(budget_ids)), "op_id": op_id, "live_us": LIVE_US}
@@ -184,10 +189,10 @@ async def _begin(
     unit, heard_us = _unit(row, replica_id)
     unit.live_replicas = max(cast(int, row["live_replicas"]), 1)
     terms = terms_of(cast("list[Row] | None", row["budgets"]))
-    return Begun(tx, unit, terms, heard_us, opens), cast("Row | None", row["op"])
+    return Begun(tx, unit, terms, heard_us, opens, known), cast("Row | None", row["op"])
 
 
-async def _begin_alone(tx: Transaction, replica_id: str, opens: bool) -> Begun:
+async def _begin_alone(tx: Transaction, replica_id: str, opens: bool, known: set[server.AccountKey]) -> Begun:
     """A replica with all its leases and their accounts, while it can do nothing."""
     row = await tx.fetch_one(sql("ledger", "begin_alone"), {"replica_id": replica_id})
     assert row is not None
@@ -196,7 +201,7 @@ async def _begin_alone(tx: Transaction, replica_id: str, opens: bool) -> Begun:
     unit.leases = {lease.lease_id: lease for lease in leases}
     budget_ids = sorted({lease.meter.budget_id for lease in leases})
     terms = terms_of(await tx.fetch_all(sql("ledger", "budgets"), {"budget_ids": budget_ids})) if leases else {}
-    begun = Begun(tx, unit, terms, heard_us, opens)
+    begun = Begun(tx, unit, terms, heard_us, opens, known)
     await _lock(begun, sorted({(lease.meter, lease.window_start_us) for lease in leases}))
     return begun
 
@@ -215,8 +220,15 @@ async def _enter(begun: Begun, meters: Sequence[Meter], others: Sequence[server.
 
 
 async def _lock(begun: Begun, keys: Sequence[server.AccountKey]) -> None:
-    if keys and not await lock_accounts(begun.tx, begun.unit, keys, begun.terms, opens=begun.opens):
+    if not keys:
+        return
+    known = begun.known
+    opens = begun.opens or not known.issuperset(keys)
+    if not await lock_accounts(begun.tx, begun.unit, keys, begun.terms, opens=opens):
         raise Retry
+    if len(known) > MOST_KNOWN:
+        known.clear()
+    known.update(begun.unit.accounts)
 
 
 def _unit(row: Row, replica_id: str) -> tuple[Unit, int]:
