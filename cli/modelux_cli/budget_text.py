@@ -17,7 +17,8 @@ def budget_table(rows: Sequence[Row]) -> list[str]:
 def budget_lines(row: Row) -> Iterator[str]:
     """Everything of one budget."""
     yield f"{row['id']}  {row['name']}" + ("  (disabled)" if row["disabled"] else "")
-    yield f"  for: {covers(row)}" + (f" in project {row['project_id']}" if row["project_id"] else "")
+    within = row["project_id"] if row["scope"] != "project" else ""
+    yield f"  for: {covers(row)}" + (f" in project {within}" if within else "")
     yield f"  limits: {limits(row)}"
     yield f"  period: {period(row)}"
     yield f"  at the cap: {action(row)}"
@@ -51,7 +52,8 @@ def covers(row: Row) -> str:
     scope = str(row["scope"]).replace("_", " ")
     if row["each"]:
         return f"each {row['scope_key'] or scope}"
-    return f"{scope} {row['scope_key']}" if row["scope_key"] else scope
+    key = row["scope_key"] or (row["project_id"] if scope == "project" else "")
+    return f"{scope} {key}" if key else scope
 
 
 def limits(row: Row) -> str:

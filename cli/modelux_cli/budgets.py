@@ -73,7 +73,8 @@ def create(
         named = {"tag": tag, "end_user": end_user, "model": model, "provider": provider, "key": proxy_key}
         chosen = _scope(named, scope, scope_key, project)
         covered = {"name": name or " ".join(filter(None, ("each" * each, *chosen))), "each": each}
-        body = covered | {"scope": chosen[0], "scopeKey": chosen[1], "projectId": project}
+        scope_key = "" if chosen == ("project", project) else chosen[1]
+        body = covered | {"scope": chosen[0], "scopeKey": scope_key, "projectId": project}
         body |= {"period": period, "timeZone": time_zone, "periodStart": period_start}
         body |= _limits(cap, max_calls, max_duration, action, downgrade_to, downgrade_at, loop_calls, alert_at)
         made = connect(url, key, data_dir).send("POST", "/budgets", _given(body))["data"]
@@ -188,6 +189,7 @@ def explain(
 @app.command()
 def reconcile(
     budget_id: _Id,
+    value: Annotated[str, typer.Option(help="One value of an --each budget.")] = "",
     start: Annotated[str, typer.Option(help="Windows that began at or after, e.g. 2026-04-01T00:00:00Z.")] = "",
     end: Annotated[str, typer.Option(help="Windows that began before.")] = "",
     limit: _Limit = 50,
@@ -198,7 +200,7 @@ def reconcile(
 ) -> None:
     """Hold the ledger against the request log, and explain the difference."""
     with reporting():
-        filters = {"start": start, "end": end, "limit": limit}
+        filters = {"value": value, "start": start, "end": end, "limit": limit}
         rows = connect(url, key, data_dir).get(f"{_path(budget_id)}/reconcile", filters)["data"]
         _show(rows, text.reconcile_table(rows), json)
 

@@ -153,7 +153,6 @@ GUARD = ["--tag", "run_id", "--each", "--cap", "0.05", "--downgrade-to", "gpt-4o
             {
                 "name": "project proj_1",
                 "scope": "project",
-                "scopeKey": "proj_1",
                 "projectId": "proj_1",
                 "each": False,
                 "capUsd": "5",

@@ -51,6 +51,7 @@ async def reconcile_budget(scope: Scope, request: pb.ReconcileBudgetRequest) -> 
         id=record.id,
         start_us=request.start_us,
         end_us=request.end_us,
+        value=request.value,
     )
     now_us = await clock(scope)
     accounts = [account(row, now_us) for row in rows]

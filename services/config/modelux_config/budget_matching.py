@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modelux.config.v1 import admin_pb2 as pb
+from routing_core.budgets import account_value
 
 
 def value_for(record: pb.BudgetRecord, facts: pb.ExplainBudgetRequest) -> str | None:
@@ -17,7 +18,7 @@ def value_for(record: pb.BudgetRecord, facts: pb.ExplainBudgetRequest) -> str | 
     else:
         found, wanted = _facts(facts)[record.scope], record.scope_key or record.project_id
     if record.each:
-        return found or None
+        return account_value(found) if found else None
     return "" if record.scope == "organization" or (found and found == wanted) else None
 
 

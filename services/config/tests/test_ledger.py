@@ -181,6 +181,7 @@ async def test_the_values_that_spent_most_come_first(ledger: Ledger, acme: Tenan
     assert [a.value for a in page.accounts] == ["b", "c"]
     rest = await acme("GetBudgetSpend", id=meter.budget_id, page={"limit": 2, "cursor": page.next_cursor})
     assert ([a.value for a in rest.accounts], rest.next_cursor) == (["a"], "")
+    assert [a.value for a in (await acme("ReconcileBudget", id=meter.budget_id, value="c")).accounts] == ["c"]
 
 
 async def test_a_lease_that_the_database_lost_is_put_back(ledger: Ledger, acme: Tenant) -> None:

@@ -19,8 +19,8 @@ _REASONS: Mapping[str, str] = {
 }
 _REMEDIES: Mapping[str, str] = {
     "exceeded": "Raise the limit, wait for the next window, ask for fewer tokens (max_tokens) or name a cheaper model.",
-    "run_aborted": "Start a new run with another value of the tag, or raise the limits of the budget.",
-    "too_long": "Start a new run with another value of the tag, or raise maxDurationS.",
+    "run_aborted": "Start a new run with another value of the tag; this one stays aborted, even if a limit is raised.",
+    "too_long": "Start a new run with another value of the tag; maxDurationS says how long one may last.",
     "gone": "Send the call again.",
     "fenced": "Send the call again.",
 }

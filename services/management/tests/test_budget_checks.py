@@ -124,7 +124,7 @@ async def test_what_the_caller_was_told_is_told_again(house: House) -> None:
     assert found["text"][1:4] == [
         "The caller was told: the run 'run_7' is aborted by budget 'runs'.",
         "Budget 'runs' (bud_1) then: cap $0.05, spent $0.049, needed $0.0012, does not reset.",
-        "What to do: Start a new run with another value of the tag, or raise the limits of the budget.",
+        "What to do: Start a new run with another value of the tag; this one stays aborted, even if a limit is raised.",
     ]
 
 
@@ -190,6 +190,8 @@ async def test_ledger_and_log_agree_or_say_why_not(house: House, database: Datab
     assert {value: row["logged_usd"] for value, row in rows.items()} == dict.fromkeys(runs_of, 0.003)
     assert {value: row["logged_requests"] for value, row in rows.items()} == dict.fromkeys(runs_of, 3)
     assert {value: row["balanced"] for value, row in rows.items()} == {**dict.fromkeys(runs_of, True), "wrong": False}
+    (row,) = (await house.client.get(f"/budgets/{runs['id']}/reconcile", value="lost"))["data"]
+    assert row == rows["lost"]
     assert rows["exact"]["text"] == "The ledger and the log agree to the nano-dollar."
     assert rows["lost"]["explained"]["unknown_usd"] == 0.0003
     assert rows["lost"]["explained"]["forfeited_usd"] == 0.0002

@@ -60,11 +60,12 @@ SELECT * FROM (
 SELECT * FROM ledger.account
 WHERE budget_id = %(id)s AND value = %(value)s AND window_start_us = %(window_start_us)s ORDER BY unit DESC
 
--- history: of all windows, the newest first
+-- history: of all windows, the newest first; one value, or ("") all
 SELECT * FROM (
     SELECT a.*, row_number() OVER (ORDER BY window_start_us DESC, value, unit) AS position
     FROM ledger.account a
     WHERE budget_id = %(id)s AND window_start_us >= %(start_us)s AND (%(end_us)s = 0 OR window_start_us < %(end_us)s)
+      AND (%(value)s = '' OR value = %(value)s)
 ) ranked WHERE position > %(after)s::bigint ORDER BY position LIMIT %(limit)s
 
 -- denials: the newest of one value ("": of any)

@@ -49,8 +49,9 @@ class ExplainBudget(Body):
 
 
 class ReconcileQuery(PageQuery):
-    """Which windows."""
+    """Which windows and values."""
 
+    value: str = Field("", max_length=1_000, description="One value of an `each` budget; left out: all.")
     start: Moment | None = Field(None, description="Windows that began at this moment or later.")
     end: Moment | None = Field(None, description="Windows that began before this moment.")
 
@@ -117,6 +118,7 @@ def _windows_of(budget_id: str, query: ReconcileQuery) -> pb.ReconcileBudgetRequ
         id=budget_id,
         start_us=micros(query.start) if query.start else 0,
         end_us=micros(query.end) if query.end else 0,
+        value=query.value,
         page=pb.Page(limit=query.limit, cursor=query.cursor),
     )
 

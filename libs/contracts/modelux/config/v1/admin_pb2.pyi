@@ -1326,18 +1326,20 @@ class ExplainBudgetResponse(_message.Message):
     def __init__(self, standings: _Optional[_Iterable[_Union[BudgetStanding, _Mapping]]] = ..., would_pass: _Optional[bool] = ..., at_us: _Optional[int] = ...) -> None: ...
 
 class ReconcileBudgetRequest(_message.Message):
-    __slots__ = ("actor", "id", "start_us", "end_us", "page")
+    __slots__ = ("actor", "id", "start_us", "end_us", "page", "value")
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     START_US_FIELD_NUMBER: _ClassVar[int]
     END_US_FIELD_NUMBER: _ClassVar[int]
     PAGE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
     actor: Actor
     id: str
     start_us: int
     end_us: int
     page: Page
-    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., id: _Optional[str] = ..., start_us: _Optional[int] = ..., end_us: _Optional[int] = ..., page: _Optional[_Union[Page, _Mapping]] = ...) -> None: ...
+    value: str
+    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., id: _Optional[str] = ..., start_us: _Optional[int] = ..., end_us: _Optional[int] = ..., page: _Optional[_Union[Page, _Mapping]] = ..., value: _Optional[str] = ...) -> None: ...
 
 class ReconcileBudgetResponse(_message.Message):
     __slots__ = ("accounts", "next_cursor", "at_us")
