@@ -137,7 +137,9 @@ def project(port: int, policies: Mapping[str, object], *, full_logging: bool = T
             origin, "/v1", vendor, DIALECTS["openai"], auth_headers("bearer", f"sk-{provider}-secret")
         )
         price = UNKNOWN.get(model, PRICE)
-        offers[model] = (Offer(Target(model, provider, credential), price, capabilities=_ALL),)
+        offers[model] = (
+            Offer(Target(model, provider, credential), price, capabilities=_EMBEDS if model == "embed" else _CHATS),
+        )
     named = {slug: NamedPolicy(slug, 1, parse_policy(document)) for slug, document in policies.items()}
     named |= {f"{slug}:1": policy for slug, policy in list(named.items())}
     facts = {offer.target: offer for each in offers.values() for offer in each}
@@ -148,7 +150,8 @@ def project(port: int, policies: Mapping[str, object], *, full_logging: bool = T
 
 UNKNOWN = {"unpriced": None, "ceiled": ceiling(1_000_000_000)}
 """What models cost that no price is known for."""
-_ALL = frozenset({"tools", "vision", "json_schema", "logprobs", "reasoning", "embeddings"})
+_CHATS = frozenset({"tools", "vision", "json_schema", "logprobs", "reasoning"})
+_EMBEDS = frozenset({"embeddings"})
 POLICIES: Mapping[str, object] = {
     "production": {
         "strategy": "fallback",
