@@ -35,9 +35,11 @@ def _line(row: Row) -> Iterator[str]:
     yield str(row["request_id"])
     yield str(row["requested_model"] or "-")
     yield f"{row['model'] or '-'}"
-    yield f"{row['latency_ms']:.0f}ms"
+    yield _ms(row["latency_ms"])
     yield money(row["cost_usd"])
     yield str(row["status"])
+    if row.get("source"):
+        yield f"imported: {row['source']}"
 
 
 def trace_lines(row: Row) -> Iterator[str]:
@@ -46,7 +48,7 @@ def trace_lines(row: Row) -> Iterator[str]:
     attempts: list[Row] = trace.get("attempts", [])
     selected = next((a["number"] for a in reversed(attempts) if a["outcome"] == "ok"), None)
     outcome = f"attempt_{selected}" if selected and trace.get("selected") else "no answer"
-    summary = f"{row['latency_ms']:.0f}ms {money(row['cost_usd'])} {row['status']}"
+    summary = f"{_ms(row['latency_ms'])} {money(row['cost_usd'])} {row['status']}"
     yield f"[modelux] {row['request_id']} {row['model'] or '-'} {summary}"
     for attempt in attempts:
         yield f"  attempt_{attempt['number']}  {attempt['model']:<28} {_ended(attempt)}"
@@ -65,6 +67,8 @@ def trace_lines(row: Row) -> Iterator[str]:
     yield f"  latency: {_latency(row)}"
     yield f"  project: {row['project_id']}"
     yield f"  config: {_config(row)}"
+    if row.get("source"):
+        yield f"  imported: {row['source']}"
 
 
 def _ended(attempt: Row) -> str:
@@ -98,12 +102,17 @@ def _cost(row: Row) -> str:
 
 def _latency(row: Row) -> str:
     first = f"ttft_{row['ttft_ms']:.0f}ms " if row.get("ttft_ms") is not None else ""
-    return f"{first}ttlt_{row['latency_ms']:.0f}ms"
+    return f"{first}ttlt_{_ms(row['latency_ms'])}"
 
 
 def _config(row: Row) -> str:
     slug = row["config"]
     return f"@{slug} (v{row['config_version']})" if slug else f"none (model {row['requested_model']!r})"
+
+
+def _ms(value: float | None) -> str:
+    """None: an imported row that does not tell."""
+    return "-" if value is None else f"{value:.0f}ms"
 
 
 def money(usd: float | str | None) -> str:

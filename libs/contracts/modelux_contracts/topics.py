@@ -30,6 +30,7 @@ class Topic:
 
 
 REQUEST_COMPLETED = Topic("request.completed", RequestCompleted, "proxy", ("ingest",), key="project_id", partitions=8)
+LOG_IMPORTED = Topic("log.imported", RequestCompleted, "management", ("ingest",), key="project_id")
 PROVIDER_HEALTH_CHANGED = Topic(
     "provider.health_changed", ProviderHealthChanged, "ingest", ("proxy",), key="model:provider"
 )
@@ -44,6 +45,7 @@ TOPICS: Mapping[str, Topic] = {
     t.name: t
     for t in (
         REQUEST_COMPLETED,
+        LOG_IMPORTED,
         PROVIDER_HEALTH_CHANGED,
         CONFIG_CHANGED,
         BUDGET_ALERT,

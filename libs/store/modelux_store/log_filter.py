@@ -32,6 +32,8 @@ class LogFilter:
     min_status: int | None = None
     max_status: int | None = None
     outcome: str | None = None
+    source: str | None = None
+    """Empty: served by a proxy."""
     error_code: str | None = None
     min_cost_nano: int | None = None
     max_cost_nano: int | None = None
@@ -77,6 +79,7 @@ _CLAUSES: Mapping[str, str] = {
     "min_status": "status >= {min_status:Int32}",
     "max_status": "status <= {max_status:Int32}",
     "outcome": "outcome = {outcome:String}",
+    "source": "source = {source:String}",
     "error_code": "error_code = {error_code:String}",
     "min_cost_nano": "cost_nano >= {min_cost_nano:Int64}",
     "max_cost_nano": "cost_nano <= {max_cost_nano:Int64}",

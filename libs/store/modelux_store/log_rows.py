@@ -52,6 +52,8 @@ class LogRow:
     """How often its run had made this very call, on the call that made it a loop; else 0."""
     usage_extras: Mapping[str, int]
     """What few calls have, by its name in `routing_core.types.UsageExtras`."""
+    source: str
+    """Empty where a proxy served it, else the name of the history that it was imported with."""
 
 
 @dataclass(frozen=True, slots=True)

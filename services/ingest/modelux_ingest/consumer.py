@@ -61,6 +61,19 @@ class Writer:
             InvalidMessage: one delivery is not a request event, or ClickHouse will never take it.
             Overloaded: ClickHouse is away or busy.
         """
+        events = await self._stored(deliveries)
+        self._set_lag(events)
+        unpriced = [_unpriced(each) for each in self._unknown_prices.observe(events)]
+        loops = [_looping(each) for each in events if each.HasField("repeats")]
+        return [*self._told(self._signals.observe(events, self._now_us() - STALE_US)), *unpriced, *loops]
+
+    async def handle_imported(self, deliveries: Sequence[Delivery]) -> Sequence[Message]:
+        """The same for calls that were made elsewhere: history says nothing of health, and is no news of prices."""
+        await self._stored(deliveries)
+        return []
+
+    async def _stored(self, deliveries: Sequence[Delivery]) -> list[RequestCompleted]:
+        """The events of the deliveries, written."""
         try:
             events = [_decode(index, delivery) for index, delivery in enumerate(deliveries)]
             await self._linger(len(events))
@@ -71,10 +84,10 @@ class Writer:
         except Overloaded:
             self._meters.add("refused", 1, "overloaded")
             raise
-        self._count(events)
-        unpriced = [_unpriced(each) for each in self._unknown_prices.observe(events)]
-        loops = [_looping(each) for each in events if each.HasField("repeats")]
-        return [*self._told(self._signals.observe(events, self._now_us() - STALE_US)), *unpriced, *loops]
+        self._written_us = self._now_us()
+        self._meters.add("batches")
+        self._meters.add("rows", len(events))
+        return events
 
     async def idle(self) -> Sequence[Message]:
         """What follows of there being nothing to read: a target that nobody calls any more is forgiven in time."""
@@ -84,10 +97,7 @@ class Writer:
         self._meters.add("health_news", len(news))
         return [_message(each) for each in news]
 
-    def _count(self, events: Sequence[RequestCompleted]) -> None:
-        self._written_us = self._now_us()
-        self._meters.add("batches")
-        self._meters.add("rows", len(events))
+    def _set_lag(self, events: Sequence[RequestCompleted]) -> None:
         newest_us = max((event.started_at_us + event.latency_us for event in events), default=self._written_us)
         self._meters.set("lag_ms", max(self._written_us - newest_us, 0) / 1000)
 

@@ -71,6 +71,7 @@ def request_columns(events: Sequence[RequestCompleted]) -> Columns:
         "price_unknown": [e.price_unknown for e in events],
         "charged_nano": [e.charged_nano for e in events],
         "repeats": [e.repeats.calls for e in events],
+        "source": [e.source for e in events],
         "trace": [e.trace_json for e in events],
         "request_body": [e.request_body for e in events],
         "response_body": [e.response_body for e in events],
@@ -87,6 +88,7 @@ def attempt_columns(events: Sequence[RequestCompleted]) -> Columns:
         "project_id": [e.project_id for e, _ in pairs],
         "request_started_at": [e.started_at_us for e, _ in pairs],
         "version": [_version(e) for e, _ in pairs],
+        "source": [e.source for e, _ in pairs],
         **_attempt_columns([attempt for _, attempt in pairs]),
     }
 

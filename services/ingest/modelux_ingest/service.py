@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from modelux_bus.consume import consume
-from modelux_contracts.topics import REQUEST_COMPLETED
+from modelux_contracts.topics import LOG_IMPORTED, REQUEST_COMPLETED
 from modelux_ingest import metrics
 from modelux_ingest.consumer import Writer
 from modelux_ingest.schema import prepare
@@ -34,7 +34,7 @@ class IngestSettings:
 
 @asynccontextmanager
 async def serve(settings: IngestSettings, platform: Platform) -> AsyncIterator[Tasks]:
-    """Reads `request.completed`, writes ClickHouse, answers `provider.health_changed`."""
+    """Reads `request.completed` and `log.imported`, writes ClickHouse, answers `provider.health_changed`."""
     prepared = asyncio.Event()
     platform.readiness[GROUP] = lambda: None if prepared.is_set() else "waiting for ClickHouse"
     counted = metrics.meters()
@@ -47,7 +47,7 @@ async def serve(settings: IngestSettings, platform: Platform) -> AsyncIterator[T
         await consume(
             platform.bus,
             GROUP,
-            {REQUEST_COMPLETED.name: writer.handle},
+            {REQUEST_COMPLETED.name: writer.handle, LOG_IMPORTED.name: writer.handle_imported},
             max_messages=settings.batch_rows,
             max_wait_s=1.0,
             overlap=OVERLAP,

@@ -61,7 +61,7 @@ class Log(BaseModel):
         description="What budgets were charged: the cost, or more where nobody knows it; a ceiling where no price is."
     )
     repeats: int = Field(description="How often the run had made this call, on the one that made it a loop; else 0.")
-    latency_ms: float
+    latency_ms: float | None = Field(description="Null where an imported row does not tell.")
     ttft_ms: float | None
     overhead_ms: float = Field(description="Time in the proxy outside of provider calls.")
     attempts: int
@@ -69,6 +69,9 @@ class Log(BaseModel):
     body_shed: bool = Field(description="True where bodies were dropped because the proxy's disk was nearly full.")
     price_version: str
     response_id: str | None
+    source: str | None = Field(
+        description="Null where a proxy served it; else the name of the history that it was imported with."
+    )
 
 
 class Attempt(BaseModel):
@@ -127,7 +130,7 @@ def _fields(row: LogRow) -> dict[str, object]:
         "tags": dict(row.tags),
         "cost_usd": None if row.price_unknown else usd(row.cost_nano),
         "charged_usd": usd(row.charged_nano or row.cost_nano),
-        "latency_ms": row.latency_us / 1000,
+        "latency_ms": _ms(row.latency_us) if row.latency_us or not row.source else None,
         "ttft_ms": _ms(row.ttft_us),
         "overhead_ms": row.overhead_us / 1000,
     }
@@ -179,4 +182,4 @@ def _readable(body: bytes) -> JsonValue:
         return body.decode(errors="replace")
 
 
-_OPTIONAL = ("error_code", "model", "provider", "credential_id", "end_user_id", "response_id")
+_OPTIONAL = ("error_code", "model", "provider", "credential_id", "end_user_id", "response_id", "source")

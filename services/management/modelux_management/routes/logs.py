@@ -38,6 +38,7 @@ class LogsQuery(PageQuery):
         None, pattern=r"^([1-5]\d\d|[1-5]xx)$", description="A status such as 429, or a class: 5xx."
     )
     outcome: Outcome | None = None
+    source: _Text = Field(None, description="Only rows that were imported under this name; empty: none of them.")
     error_code: _Text = None
     start: Moment | None = Field(None, description="From this moment on.")
     end: Moment | None = Field(None, description="Before this moment.")
@@ -98,6 +99,7 @@ def _filter(caller: Caller, query: LogsQuery) -> LogFilter:
         min_status=least,
         max_status=most,
         outcome=query.outcome,
+        source=query.source,
         error_code=query.error_code,
         min_cost_nano=query.min_cost_usd,
         max_cost_nano=query.max_cost_usd,
