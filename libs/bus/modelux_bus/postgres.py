@@ -52,6 +52,7 @@ class PostgresBus(Bus):
         self._opening = asyncio.Lock()
         self._pool: AsyncConnectionPool[psycopg.AsyncConnection[TupleRow]] | None = None
         self._ready = False
+        self._closed = False
         self._partitions: dict[str, tuple[int, int]] = {}
 
     async def publish(self, messages: Sequence[Message]) -> None:
@@ -108,6 +109,7 @@ class PostgresBus(Bus):
         await self.expire(time.time_ns() // 1_000_000)
 
     async def close(self) -> None:
+        self._closed = True
         pool, self._pool, self._ready = self._pool, None, False
         if pool is not None:
             await pool.close(timeout=self.settings.deadline_s)
@@ -127,6 +129,8 @@ class PostgresBus(Bus):
         if self._pool is not None and self._ready:
             return self._pool
         async with self._opening:
+            if self._closed:  # a pool made now would be closed by nobody, and its workers outlive their loop
+                raise BusUnavailable("the bus is closed")
             if self._pool is None:
                 options = {"autocommit": True, "connect_timeout": 5, "prepare_threshold": 0}
                 self._pool = AsyncConnectionPool(

@@ -177,3 +177,11 @@ async def test_a_server_that_hangs_is_unavailable_within_the_deadline(url: str, 
         assert time.monotonic() - started < QUICK.deadline_s + 2
         await blocker.rollback()
     await bus.publish(messages(1))
+
+
+async def test_a_closed_bus_stays_closed(url: str) -> None:
+    bus = PostgresBus(url)
+    await bus.ensure({"t.closed": 1})
+    await bus.close()
+    with pytest.raises(BusUnavailable, match="closed"):
+        await bus.publish([Message("t.closed", b"k", b"v", "id")])
