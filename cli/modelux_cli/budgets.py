@@ -72,7 +72,7 @@ def create(
     with reporting():
         named = {"tag": tag, "end_user": end_user, "model": model, "provider": provider, "key": proxy_key}
         chosen = _scope(named, scope, scope_key, project)
-        covered = {"name": name or " ".join(filter(None, ("each" * each, *chosen))), "each": each}
+        covered = {"name": name or _name(chosen, project, each=each), "each": each}
         scope_key = "" if chosen == ("project", project) else chosen[1]
         body = covered | {"scope": chosen[0], "scopeKey": scope_key, "projectId": project}
         body |= {"period": period, "timeZone": time_zone, "periodStart": period_start}
@@ -224,6 +224,12 @@ def _scope(named: Mapping[str, str], scope: str, scope_key: str, project: str) -
         return ("project", project) if project else ("organization", "")
     name, value = given[0]
     return name, _pair(value) if name == "tag" else value
+
+
+def _name(chosen: tuple[str, str], project: str, *, each: bool) -> str:
+    """What a budget is for: `each tag run_id in proj_1`."""
+    within = f"in {project}" if project and chosen[0] != "project" else ""
+    return " ".join(filter(None, ("each" * each, *chosen, within)))
 
 
 def _limits(

@@ -162,9 +162,9 @@ GUARD = ["--tag", "run_id", "--each", "--cap", "0.05", "--downgrade-to", "gpt-4o
             id="a project, no alerts",
         ),
         pytest.param(
-            ["--project", "proj_1", "--tag", "team:search", "--max-calls", "5", "--name", "x"],
+            ["--project", "proj_1", "--tag", "team:search", "--max-calls", "5"],
             {
-                "name": "x",
+                "name": "tag team=search in proj_1",
                 "scope": "tag",
                 "scopeKey": "team=search",
                 "projectId": "proj_1",
