@@ -21,6 +21,7 @@ from modelux_providers.catalog import Catalog, CredentialFacts, PriceOverride
 from modelux_providers.client import Client, Deadlines
 from modelux_providers.egress import Guard
 from modelux_providers.simulator.server import Simulator
+from modelux_proxy.charge import Spending
 from modelux_proxy.chat import Lane
 from modelux_proxy.clock import Clock
 from modelux_proxy.emit import Emitter
@@ -103,6 +104,7 @@ class Live:
     time: Shifted
     lane: Lane
     server: Server
+    budgets: Sequence[pb.Budget]
     _builder: Builder
     _tenants: list[Tenants]
     _dead_port: int
@@ -140,6 +142,7 @@ class Live:
                 )
                 for each in prices
             ],
+            budgets=self.budgets,
         )  # fmt: skip
 
     def _config(self, project: str, slug: str) -> pb.RoutingConfig:
@@ -182,7 +185,9 @@ class Live:
 
 
 @asynccontextmanager
-async def live_proxy(folder: Path, simulator: Simulator) -> AsyncIterator[Live]:
+async def live_proxy(
+    folder: Path, simulator: Simulator, *, spending: Spending | None = None, budgets: Sequence[pb.Budget] = ()
+) -> AsyncIterator[Live]:
     """A proxy without any configuration yet; see `Live.publish`."""
     dead = socket.socket()
     dead.bind(("127.0.0.1", 0))  # held, and without `listen` every connection is refused
@@ -192,7 +197,7 @@ async def live_proxy(folder: Path, simulator: Simulator) -> AsyncIterator[Live]:
     client = Client(Guard())
     emitter = Emitter(folder, 256 * 1024 * 1024)
     lane = Lane(
-        client, Registry(), emitter, clock, DEADLINES, 15.0, Idempotency(), RateLimits(), Metrics()
+        client, Registry(), emitter, clock, DEADLINES, 15.0, Idempotency(), RateLimits(), Metrics(), spending
     )  # fmt: skip
     async with asyncio.TaskGroup() as group:
         server = Server(Proxy(lane, lambda: tenants[-1] if tenants else None), group)
@@ -207,6 +212,7 @@ async def live_proxy(folder: Path, simulator: Simulator) -> AsyncIterator[Live]:
                 shifted,
                 lane,
                 server,
+                budgets,
                 builder,
                 tenants,
                 dead.getsockname()[1],

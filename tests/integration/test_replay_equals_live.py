@@ -15,6 +15,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from live_budgets import BUDGETS, budget_asks, live_spending
+from live_budgets import CONFIGS as UNDER_BUDGETS
 from live_corpus import CONFIGS, LATER, Ask, asks, scenario
 from live_proxy import KEYS, Live, live_proxy
 from live_recorded import Recorded, recorded
@@ -99,7 +101,7 @@ async def send(port: int, ask: Ask, key: str) -> None:
         writer.close()
 
 
-EXPECTED = (200, 400, 429, 500, 502, 503, 504)
+EXPECTED = (200, 400, 402, 429, 500, 502, 503, 504)
 
 
 @pytest.mark.parametrize("strategy", CONFIGS)
@@ -116,6 +118,26 @@ async def test_replay_equals_live(strategy: str, tmp_path: Path, analytics: Anal
         agree(each)
     lived_through(strategy, found)
     forgetting_is_noticed(strategy, found)
+
+
+async def test_replay_equals_live_under_budgets(tmp_path: Path, analytics: Analytics) -> None:
+    async with (
+        Simulator.start(scenario()) as simulator,
+        live_spending(tmp_path) as spending,
+        live_proxy(tmp_path, simulator, spending=spending, budgets=BUDGETS) as live,
+    ):
+        live.publish(UNDER_BUDGETS)
+        await run(live, budget_asks(PHASE * 5))
+        await live.idle()
+        assert await live.store(analytics) == PHASE * 5
+        found = await recorded(analytics, live.archive)
+    for each in found:
+        assert each.again() == each.stored
+        agree(each)
+    text = b"\n".join(each.stored for each in found).decode()
+    assert [sign for sign in BUDGET_SIGNS if sign not in text] == []
+    poor = [each for each in found if _way(_seen(budgets=())(each).again()) != _way(each.stored)]
+    assert len(poor) > PHASE, "requests replay the same without budgets"
 
 
 def differences(live: object, again: object, where: str = "") -> Iterator[str]:
@@ -197,6 +219,11 @@ def _seen(**changes: object) -> Callable[[Recorded], Recorded]:
     return lambda each: replace(each, world=replace(each.world, **changes))
 
 
+BUDGET_SIGNS = (
+    "of $0.012 of budget 'runs' is used", "over budget; ", "of budget 'strong' was used", '"poor"', "budget_exceeded",
+    "run_aborted", '"downgrade_to":"gpt-4o-mini"', '"downgrade_to":"@cheap"',
+)  # fmt: skip
+"""What traces under budgets hold: downgrades by share and after a denial, rules that read budgets, ended runs."""
 FATES = {"ok", "status", "timeout", "connect", "cut", "invalid", "cancelled"}
 FORGETTING: Mapping[str, tuple[Collection[str], Callable[[Recorded], Recorded]]] = {
     "health": (CONFIGS, _seen(health={})),

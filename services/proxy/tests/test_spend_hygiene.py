@@ -190,7 +190,7 @@ async def test_free_routes_ask_no_provider(capped):
 async def test_the_proof_notices_a_call_without_a_reservation(capped, monkeypatch):
     monkeypatch.setattr(Purse, "charge", lambda *_: None)
     async with capped(*RULES) as it:
-        with pytest.raises(AssertionError, match="dispatch"):
+        with pytest.raises(AssertionError, match="post"):
             await proved(it, chat(), "/v1/chat/completions")
 
 
