@@ -40,7 +40,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "integration"))
 from capped import SCENARIO, Control, Outcome, control, spend
 
 from modelux_ledger.asking import Refusal
-from modelux_ledger.spender import Spender, spending
+from modelux_ledger.spender import Spender
+from modelux_ledger.spending import spending
 from modelux_ledger.table import LeaseTable
 from modelux_providers.simulator.process import spawn
 from modelux_runtime.rpc import channel

@@ -12,7 +12,7 @@ import grpc.aio
 from live_corpus import HAIKU, MINI, STRONG, Ask, asks
 
 from modelux.config.v1 import snapshot_pb2 as pb
-from modelux_ledger.spender import spending
+from modelux_ledger.spending import spending
 from modelux_proxy.budget_rules import rule_of
 from modelux_proxy.charge import Spending
 

@@ -34,7 +34,7 @@ class Pace:
     answer_s: float = 2.0
     """For any other answer."""
     report_s: float = 0.2
-    report_items: int = 200
+    report_items: int = 1000
     """So many settled calls are reported before that."""
     resync_s: float = 30.0
     backoff_s: float = 0.1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Container, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,7 +32,7 @@ def boot_us() -> int:
 
 
 class Spender:
-    """One per process and data folder. Made by `spending`.
+    """One per process and data folder. Made by `spending.spending`.
 
     A call on budgets: `reserve`, and where that returns None `obtain`; `dispatch` right before the first byte leaves;
     then exactly one `settle`, or a `release` where nothing was billed. While the ledger is away, calls go on from
@@ -64,7 +64,10 @@ class Spender:
         self._down = False
         """The ledger did not answer last time."""
         self._closing = False
+        self._stir = asyncio.Event()
+        """A call wants a slice: a process that held nothing has something to do from now on."""
         self._wake = asyncio.Event()
+        """There is something to tell at once."""
         self._unreported = 0
         self._resynced_us = 0
 
@@ -186,7 +189,7 @@ class Spender:
         key = self._asking.add(waiter)
         if key is not None and self._tasks is not None:
             self._tasks.create_task(self._ask(key))
-        self._wake.set()
+        self._stir.set()
         try:
             async with asyncio.timeout(self._pace.patience_s):
                 return await waiter.result
@@ -206,12 +209,12 @@ class Spender:
         """The table: at once where an earlier process left leases, else as soon as a call wants one."""
         try:
             if not await asyncio.to_thread(self._file.exists):
-                await self._wake.wait()
+                await self._stir.wait()
             self._table = await asyncio.to_thread(LeaseTable, self._file)
         except OSError as error:
             raise Unreachable(f"the table of leases cannot be kept: {error}") from error
         if not self._table.load():
-            await self._wake.wait()
+            await self._stir.wait()
 
     async def _joined(self) -> Holder:
         table = self._table
@@ -239,13 +242,15 @@ class Spender:
         """Gets slices for one group of waiting calls."""
         if not await self._asking.serve(key, self._ready):
             self._failed("an ask was not answered")
-        self._wake.set()
+        self._stir.set()
 
     async def _pause(self, holder: Holder) -> None:
         """Until there may be something to tell. A process that holds nothing does nothing."""
-        idle = holder.empty() and not self._down
+        if holder.empty() and not self._down:
+            await self._stir.wait()
+            self._stir.clear()
         with suppress(TimeoutError):
-            async with asyncio.timeout(None if idle else self._pace.report_s):
+            async with asyncio.timeout(self._pace.report_s):
                 await self._wake.wait()
         self._wake.clear()
 
@@ -326,33 +331,3 @@ class Spender:
         self._down = False
         if not holder.fenced:
             self._up.set()
-
-
-@asynccontextmanager
-async def spending(
-    channel: grpc.aio.Channel,
-    file: Path,
-    *,
-    limits: Limits = LIMITS,
-    pace: Pace | None = None,
-    clock: Callable[[], int] = boot_us,
-) -> AsyncIterator[Spender]:
-    """A spender that works as long as the block; leaving it gives everything back, so calls must have ended by then.
-
-    Args:
-        channel: to the ledger.
-        file: the table of leases, in a folder that exists and is this process's own.
-        limits: how much is asked for and kept.
-        pace: how long things take.
-        clock: microseconds that only go forward.
-    """
-    spender = Spender(channel, file, limits=limits, pace=pace, clock=clock)
-    try:
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(spender.run())
-            try:
-                yield spender
-            finally:
-                running.cancel()
-    finally:
-        await spender.close()

@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from memory_ledger import MemoryLedger, served
 
 from modelux_ledger.line import Pace
-from modelux_ledger.spender import Spender, spending
+from modelux_ledger.spender import Spender
+from modelux_ledger.spending import spending
 
 PACE = Pace(report_s=0.005, backoff_s=0.005, longest_backoff_s=0.01, patience_s=5.0, grant_s=4.0, repeat_after_s=0.0)
 Starts = Callable[..., AbstractAsyncContextManager[Spender]]

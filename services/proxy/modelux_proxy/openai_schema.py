@@ -118,8 +118,17 @@ class EmbeddingsBody(_Ours, kw_only=True, gc=False):
     dimensions: Annotated[int, Meta(ge=1, le=100_000)] | None = None
 
 
+class _Budget(Struct, gc=False):
+    budget_tokens: int = 0
+
+
+class _Thinking(Struct, gc=False):
+    thinking: _Budget | None = None
+
+
 _chat = msgspec.json.Decoder(ChatBody).decode
 _embeddings = msgspec.json.Decoder(EmbeddingsBody).decode
+_thinking = msgspec.json.Decoder(_Thinking).decode
 _inputs = msgspec.json.Decoder(str | Annotated[list[str | int | list[int]], Meta(min_length=1)]).decode
 
 
@@ -156,6 +165,17 @@ def read_embeddings(body: bytes) -> tuple[EmbeddingsBody, int]:
     _check_ours(request)
     _check_inputs(inputs)
     return request, len(memoryview(request.input)) // 4 + 1
+
+
+def thinking_tokens(body: bytes) -> int:
+    """Anthropic's `thinking.budget_tokens`, which may reach beyond the limit where thoughts and tools take turns."""
+    if b"budget_tokens" not in body:
+        return 0
+    try:
+        found = _thinking(body).thinking
+    except (msgspec.DecodeError, RecursionError):
+        return 0
+    return max(found.budget_tokens, 0) if found is not None else 0
 
 
 def _check_ours(body: ChatBody | EmbeddingsBody) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
-
-from modelux_proxy.openai_schema import ChatBody, EmbeddingsBody
+from modelux_proxy.openai_schema import ChatBody, EmbeddingsBody, thinking_tokens
 from routing_core import bounds
 from routing_core.bounds import Parts, Size
 from routing_core.world import Offer
@@ -14,17 +12,6 @@ from routing_core.world import Offer
 _SEARCHES = 10
 """How often a provider's own search tool may be used in one call: the default of Anthropic and xAI, and more than
 OpenAI's one."""
-
-
-class _Budget(msgspec.Struct, gc=False):
-    budget_tokens: int = 0
-
-
-class _Thinking(msgspec.Struct, gc=False):
-    thinking: _Budget | None = None
-
-
-_thinking = msgspec.json.Decoder(_Thinking).decode
 
 
 class Measured(NamedTuple):
@@ -59,7 +46,7 @@ def measure(body: ChatBody | EmbeddingsBody, raw: bytes) -> Measured:
         parts,
         bool(body.tools or body.functions or body.response_format),
         body.n or 1,
-        _thinking_tokens(raw),
+        thinking_tokens(raw),
         parts.audio or _may_sound(raw),
         _SEARCHES if searches else 0,
     )
@@ -86,14 +73,3 @@ def _parts(body: ChatBody, *, opaque: bool) -> Parts:
             elif part.type in ("file", "video_url"):
                 opaque = True
     return Parts(images, data, audio, opaque) if images or audio or opaque else bounds.TEXT
-
-
-def _thinking_tokens(raw: bytes) -> int:
-    """Anthropic's `thinking.budget_tokens`, which may reach beyond the limit where thoughts and tools take turns."""
-    if b"budget_tokens" not in raw:
-        return 0
-    try:
-        found = _thinking(raw).thinking
-    except (msgspec.DecodeError, RecursionError):
-        return 0
-    return max(found.budget_tokens, 0) if found is not None else 0

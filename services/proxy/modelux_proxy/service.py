@@ -13,7 +13,7 @@ from typing import cast, get_args
 from prometheus_client import REGISTRY
 
 from modelux_contracts.ids import new_id
-from modelux_ledger.spender import spending
+from modelux_ledger.spending import spending
 from modelux_providers.catalog import Catalog
 from modelux_providers.client import Client, Deadlines
 from modelux_providers.egress import Guard

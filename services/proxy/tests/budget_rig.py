@@ -16,7 +16,8 @@ import grpc.aio
 from modelux.ledger.v1 import ledger_pb2 as pb
 from modelux_ledger import wire
 from modelux_ledger.line import Pace
-from modelux_ledger.spender import Spender, spending
+from modelux_ledger.spender import Spender
+from modelux_ledger.spending import spending
 from modelux_proxy.charge import Spending
 from routing_core.bounds import DEFAULT_OUTPUT_TOKENS, TEMPLATE_TOKENS, Size
 from routing_core.budgets import BudgetRule, compile_rules
