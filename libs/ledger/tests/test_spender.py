@@ -102,6 +102,14 @@ async def test_many_calls_that_wait_share_an_ask(ledger: MemoryLedger, starts: S
     assert ledger.account(METER).settled == ledger.account(METER).leased == 0
 
 
+async def test_asks_do_not_hurry_reports(ledger: MemoryLedger, starts: Starts) -> None:
+    async with starts(pace=replace(PACE, report_s=60.0)) as spender:
+        for run in range(20):
+            await held(spender, 5, METER._replace(value=f"run-{run}"))
+        assert ledger.calls.count("Grant") == 20
+        assert ledger.calls.count("Report") <= 1, "what was recovered is told right after joining, the rest in its time"
+
+
 async def test_of_many_calls_that_wait_as_many_go_out_as_there_is_money(ledger: MemoryLedger, starts: Starts) -> None:
     ledger.held["Grant"] = asyncio.Event()
     async with starts() as spender, asyncio.TaskGroup() as group:
