@@ -200,7 +200,7 @@ class ProviderCall:
             return self._outcome
         ended = self._ended_ns or perf_counter_ns()
         usage = self._spent()
-        price = self._terms.price
+        price = self._terms.price if usage is not _NOTHING else None  # what no provider took costs no fee either
         outcome = Outcome(
             self.target,
             self._kind or "ok",

@@ -9,6 +9,9 @@ from modelux_providers.dialects.base import Chunk, ProviderError, StreamEvent
 from routing_core.ledger.meters import Meter
 from routing_core.types import Outcome, Usage
 
+_LENGTHS = 9
+"""A character has 1 to 4 bytes, 2, 6 or 12 escaped, and the first piece may name the role: 7 lengths at most."""
+
 
 class Charge(Protocol):
     """What a call may spend: reserved before it is made, settled or released when it has ended."""
@@ -60,26 +63,24 @@ class Charge(Protocol):
 
 class Watch:
     """Tells when a provider certainly ignores the limit on output tokens: it says so itself, or there are more pieces
-    than tokens may be. Where it sends single characters there are more pieces than tokens; those are all of about the
-    same length.
+    than tokens may be. Where it sends single characters there are more pieces than tokens as well; those have few
+    lengths, in whatever script and escaped or not, and tokens have many.
     """
 
-    __slots__ = ("_bytes", "_pieces", "_smallest", "most")
+    __slots__ = ("_lengths", "_pieces", "most")
 
     def __init__(self, most: int) -> None:
         self.most = most
         self._pieces = 0
-        self._bytes = 0
-        self._smallest = 1 << 30
+        self._lengths: set[int] = set()
 
     def beyond(self, events: Sequence[StreamEvent], usage: Usage | None) -> bool:
         """Takes the next events and the usage told so far."""
         for event in events:
             if type(event) is Chunk and event.has_content:
-                size = len(event.data)
                 self._pieces += 1
-                self._bytes += size
-                self._smallest = min(self._smallest, size)
+                if len(self._lengths) < _LENGTHS:
+                    self._lengths.add(len(event.data))
         if usage is not None and usage.output > self.most:
             return True
-        return self._pieces > self.most and self._bytes - self._pieces * self._smallest >= self._pieces
+        return self._pieces > self.most and len(self._lengths) == _LENGTHS

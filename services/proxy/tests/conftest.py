@@ -128,7 +128,7 @@ def project(port: int, policies: Mapping[str, object], *, full_logging: bool = T
         ("b", "two"),
         ("c", "three"),
         ("embed", "one"),
-        *((model, "one") for model in UNKNOWN),
+        *((model, "one") for model in OTHERS),
     ):
         credential = f"pc_{provider}"
         vendor = VendorFacts(provider)
@@ -136,7 +136,7 @@ def project(port: int, policies: Mapping[str, object], *, full_logging: bool = T
         routes[credential] = Route(
             origin, "/v1", vendor, DIALECTS["openai"], auth_headers("bearer", f"sk-{provider}-secret")
         )
-        price = UNKNOWN.get(model, PRICE)
+        price = OTHERS.get(model, PRICE)
         offers[model] = (
             Offer(Target(model, provider, credential), price, capabilities=_EMBEDS if model == "embed" else _CHATS),
         )
@@ -148,8 +148,8 @@ def project(port: int, policies: Mapping[str, object], *, full_logging: bool = T
     )
 
 
-UNKNOWN = {"unpriced": None, "ceiled": ceiling(1_000_000_000)}
-"""What models cost that no price is known for."""
+OTHERS = {"unpriced": None, "ceiled": ceiling(1_000_000_000), "fee": replace(PRICE, request=5_000_000_000)}
+"""Models that have another price, or none that is known."""
 _CHATS = frozenset({"tools", "vision", "json_schema", "logprobs", "reasoning"})
 _EMBEDS = frozenset({"embeddings"})
 POLICIES: Mapping[str, object] = {

@@ -82,6 +82,26 @@ async def test_a_provider_that_cannot_be_reached_is_not_charged(capped):
         assert (event.cost_nano, event.charged_nano, event.attempts[0].kind) == (0, 0, "connect")
 
 
+@pytest.mark.parametrize("behaviour", [Behaviour(status=400), Behaviour(status=429), None])
+async def test_a_call_that_nobody_took_costs_no_fee(capped, behaviour):
+    async with capped(rule(cap_nano=PLENTY), rules={"fee": behaviour} if behaviour else {}) as it:
+        if behaviour is None:
+            await it.rig.simulator.refuse_connections()
+        await it.ask(chat("fee"))
+        (event,) = await it.ended(1)
+        assert (event.cost_nano, event.attempts[0].cost_nano, event.charged_nano) == (0, 0, 0)
+        await it.settles(0)
+
+
+async def test_a_fee_is_reserved_and_charged(capped):
+    async with capped(rule(cap_nano=PLENTY)) as it:
+        status, headers, answer = await it.ask(chat("fee"))
+        assert status == 200
+        used = Usage(answer["usage"]["prompt_tokens"], answer["usage"]["completion_tokens"])
+        assert float(headers["x-modelux-reserved-usd"]) * 1e9 == bound(chat("fee")) + 5_000_000
+        await it.settles(cost(PRICE, used) + 5_000_000)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_each_attempt_of_a_failover_is_charged_for_itself(capped, stream):
     rules = {"a": Behaviour(hang_headers=True), "b": Behaviour(text="hello")}
@@ -171,7 +191,7 @@ async def test_a_caller_that_leaves_is_charged(capped, behaviour, stream, on_can
 
 def endless(count: int, per_token_ms: float = 0) -> Behaviour:
     """An answer of so many tokens, whatever the limit."""
-    text = " ".join(f"w{number * 7919 % 100_003}" for number in range(count))
+    text = " ".join("abcdefghijklmnop"[: 1 + number * 7 % 15] for number in range(count))
     return Behaviour(refusal=text, per_token_ms=per_token_ms)
 
 
@@ -197,7 +217,7 @@ async def test_a_whole_answer_beyond_its_limit_is_charged_and_told_as_an_overrun
         status, _, answer = await it.ask(body)
         assert status == 200
         amount = cost(PRICE, Usage(answer["usage"]["prompt_tokens"], answer["usage"]["completion_tokens"]))
-        assert answer["usage"]["completion_tokens"] == 2000
+        assert answer["usage"]["completion_tokens"] >= 2000
         account = await it.settles(amount)
         assert account.overrun == amount - bound(body, 20) > 0
 

@@ -30,7 +30,7 @@ FATES = [
     Behaviour(garbage=True),
     Behaviour(usage="missing"),
     Behaviour(usage="every_chunk"),
-    Behaviour(refusal=" ".join(f"w{number * 7919 % 100_003}" for number in range(600))),
+    Behaviour(refusal=" ".join("abcdefghijklmnop"[: 1 + number * 7 % 15] for number in range(600))),
     Behaviour(headers_ms=60),
     Behaviour(done="missing"),
 ]
