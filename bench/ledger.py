@@ -5,8 +5,8 @@ process; `call_*_us`: reserve, dispatch and settle together, what a call costs o
 
 `grant_*_ms`: how long a call waits whose slices are not all here. One spender in this process, the config service in
 another, over a PostgreSQL that writes durably; 250 end users with a budget each, inside one of their project and one of
-their organization, call at random moments, `calls_per_s` in all. `first_grant_*_ms`: those of them that open a user's
-account. `disk_sync_*_ms`: what the disk takes by itself, right before.
+their organization, call at random moments, `calls_per_s` in all; every second ten of them go and others come.
+`first_grant_*_ms`: the waits that open an account. `disk_sync_*_ms`: what the disk takes by itself, right before.
 
 The rest is told by two runs, each of 1,000 calls at once against a cap of $1 through four proxies, one of which is
 killed by SIGKILL while providers work for it: in the first it is started again at once, in the second it never comes
@@ -52,6 +52,9 @@ from routing_core.ledger.meters import AccountView, Meter, Want
 Figures = dict[str, object]
 PARTS = ("reserve", "grant", "caps")
 METERS = 3
+WARM_S = 5.0
+COME_PER_S = 10
+"""End users who come, and as many who go."""
 
 
 def reserve(folder: Path, calls: int) -> Figures:
@@ -86,7 +89,8 @@ async def grant(config: Control, rate: int, users: int, seconds: int) -> Figures
     part = await config.budget(scope="project", scope_key=project, cap_nano=10**14)
     each = await config.budget(scope="end_user", each=True, cap_nano=10**9)
     shared = [Want(Meter(budget, "", "usd"), 2_000_000) for budget in (whole, part)]
-    waits: dict[bool, list[float]] = {True: [], False: []}
+    waits: list[tuple[bool, float]] = []
+    """Whether it opened an account, and milliseconds."""
     seen: set[int] = set()
 
     async def one(spender: Spender, user: int) -> None:
@@ -97,7 +101,7 @@ async def grant(config: Control, rate: int, users: int, seconds: int) -> Figures
             seen.add(user)
             began = time.perf_counter()
             found = await spender.obtain(wants)
-            waits[first].append((time.perf_counter() - began) * 1_000)
+            waits.append((first, (time.perf_counter() - began) * 1_000))
             assert not isinstance(found, Refusal), found
             held = found
         spender.dispatch(held)
@@ -105,17 +109,17 @@ async def grant(config: Control, rate: int, users: int, seconds: int) -> Figures
 
     chance, loop = random.Random(1), asyncio.get_running_loop()
     async with channel(config.target) as connection, spending(connection, config.folder / "leases") as spender:
-        await one(spender, -1)
-        waits[True].clear()
-        due = loop.time()
+        at_s, began_s = 0.0, loop.time()
         async with asyncio.TaskGroup() as group:
-            for _ in range(rate * seconds):
-                due += chance.expovariate(rate)
-                await asyncio.sleep(due - loop.time())
-                group.create_task(one(spender, chance.randrange(users)))
-    found = waits[True] + waits[False]
-    figures = {"calls_per_s": rate, "grants_per_s": round(len(found) / seconds)}
-    return figures | percentiles("grant", "ms", found) | percentiles("first_grant", "ms", waits[True])
+            while at_s < WARM_S + seconds:
+                at_s += chance.expovariate(rate)
+                await asyncio.sleep(began_s + at_s - loop.time())
+                if at_s < WARM_S:
+                    waits.clear()
+                group.create_task(one(spender, int(at_s * COME_PER_S) + chance.randrange(users)))
+    figures: Figures = {"calls_per_s": rate, "grants_per_s": round(len(waits) / seconds)}
+    figures |= percentiles("grant", "ms", [wait for _, wait in waits])
+    return figures | percentiles("first_grant", "ms", [wait for first, wait in waits if first])
 
 
 def disk_sync(folder: Path) -> Figures:
