@@ -128,6 +128,15 @@ class _Thinking(Struct, gc=False):
 
 _chat = msgspec.json.Decoder(ChatBody).decode
 _embeddings = msgspec.json.Decoder(EmbeddingsBody).decode
+
+
+class _Searching(msgspec.Struct, gc=False):
+    web_search_options: msgspec.Raw = msgspec.Raw()
+    plugins: msgspec.Raw = msgspec.Raw()
+    search_parameters: msgspec.Raw = msgspec.Raw()
+
+
+_searching = msgspec.json.Decoder(_Searching).decode
 _thinking = msgspec.json.Decoder(_Thinking).decode
 _inputs = msgspec.json.Decoder(str | Annotated[list[str | int | list[int]], Meta(min_length=1)]).decode
 
@@ -169,13 +178,23 @@ def read_embeddings(body: bytes) -> tuple[EmbeddingsBody, int]:
 
 def thinking_tokens(body: bytes) -> int:
     """Anthropic's `thinking.budget_tokens`, which may reach beyond the limit where thoughts and tools take turns."""
-    if b"budget_tokens" not in body:
+    if b"budget_tokens" not in body and b"\\u00" not in body:
         return 0
     try:
         found = _thinking(body).thinking
     except (msgspec.DecodeError, RecursionError):
         return 0
     return max(found.budget_tokens, 0) if found is not None else 0
+
+
+def searches(body: bytes) -> bool:
+    """Whether the provider is asked to search the web by itself, other than by a tool."""
+    if b'"web_search_options"' in body or b'"plugins"' in body or b'"search_parameters"' in body:
+        return True
+    if b"\\u00" not in body:
+        return False
+    found = _searching(body)
+    return any(len(memoryview(each)) > 0 for each in (found.web_search_options, found.plugins, found.search_parameters))
 
 
 def _check_ours(body: ChatBody | EmbeddingsBody) -> None:

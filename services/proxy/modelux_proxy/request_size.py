@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from modelux_proxy.openai_schema import ChatBody, EmbeddingsBody, thinking_tokens
+from modelux_proxy.openai_schema import ChatBody, EmbeddingsBody, searches, thinking_tokens
 from routing_core import bounds
 from routing_core.bounds import Parts, Size
 from routing_core.world import Offer
@@ -37,10 +37,10 @@ def measure(body: ChatBody | EmbeddingsBody, raw: bytes) -> Measured:
     """The size of a request; `raw` is its body as received."""
     if isinstance(body, EmbeddingsBody):
         return Measured(len(raw))
-    searches = b'"web_search_options"' in raw or b'"plugins"' in raw or b'"search_parameters"' in raw
-    if body.tools and not searches:
-        searches = any(tool.type not in ("function", "custom") for tool in body.tools)
-    parts = _parts(body, opaque=searches)
+    searching = searches(raw)
+    if body.tools and not searching:
+        searching = any(tool.type not in ("function", "custom") for tool in body.tools)
+    parts = _parts(body, opaque=searching)
     return Measured(
         len(raw),
         parts,
@@ -48,7 +48,7 @@ def measure(body: ChatBody | EmbeddingsBody, raw: bytes) -> Measured:
         body.n or 1,
         thinking_tokens(raw),
         parts.audio or _may_sound(raw),
-        _SEARCHES if searches else 0,
+        _SEARCHES if searching else 0,
     )
 
 
