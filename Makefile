@@ -10,7 +10,7 @@ COMPILED_TESTS := services/proxy/tests libs/providers/tests libs/routing_core/te
 # These change single methods of a compiled class by inheritance, which only its interpreted form allows.
 INTERPRETED_TESTS := libs/routing_core/tests/ledger/test_simulation.py::test_the_simulation_finds
 
-.PHONY: help run test test-nightly check format proto docs lock kafka compiled test-compiled bench-proxy bench-ingest bench-load bench-ledger clean
+.PHONY: help run test test-nightly check format proto docs lock kafka compiled test-compiled bench-proxy bench-ingest bench-load bench-ledger bench-projection clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -72,6 +72,9 @@ bench-load: $(READY) ## One JSON line: 20,000 requests through the whole product
 
 bench-ledger: $(READY) ## One JSON line: budgets reserved and granted, and a cap held while a proxy is killed
 	$(BIN)/python bench/ledger.py
+
+bench-projection: $(READY) ## One JSON line: projected cost and latency against real calls in DATA=folder with requests.csv
+	$(BIN)/python bench/projection.py $(DATA)
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) build .kafka .mypy_cache .ruff_cache .pytest_cache .hypothesis
