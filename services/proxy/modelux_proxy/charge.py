@@ -189,7 +189,7 @@ class Charge:
             return False
         view = self._spending.spender.view(short.meter) or short
         left = view.cap - view.settled - view.leased
-        limit = self._size.affordable(price, left, self.limit, bounds.FLOOR_TOKENS)
+        limit = self._size.affordable(price, left, self.limit, self._floor)
         if limit is None or limit >= self.limit:
             return False
         self.limit, self.clamped = limit, True
@@ -223,11 +223,16 @@ class Charge:
         rule = next(a.rule for a in self._draw.applied if (a.rule.id, a.value) == (meter.budget_id, meter.value))
         return blocked.over(Short(rule, meter, self._least(meter, refusal.needed)), view, refusal.reason)
 
+    @property
+    def _floor(self) -> int:
+        """No limit is lowered below it. A thinking budget has to stay below the limit, or the provider refuses."""
+        return bounds.FLOOR_TOKENS + self._size.thinking_tokens
+
     def _least(self, meter: Meter, needed: int) -> int:
         """What the attempt could have done with: its cost at the lowest limit that we would send."""
         if self._price is None or meter.unit != "usd" or not self.limit:
             return needed
-        return min(needed, self._size.cost(self._price, min(self.limit, bounds.FLOOR_TOKENS)))
+        return min(needed, self._size.cost(self._price, min(self.limit, self._floor)))
 
 
 def _proved_free(outcome: Outcome) -> bool:

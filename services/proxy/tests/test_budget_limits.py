@@ -8,7 +8,7 @@ import pytest
 from budget_rig import PRICE, bound, chat, rule
 
 from modelux_providers.simulator.scenario import Behaviour
-from routing_core.bounds import FLOOR_TOKENS, Size
+from routing_core.bounds import FLOOR_TOKENS, TEMPLATE_TOKENS, Size
 from routing_core.pricing import cost
 from routing_core.types import Usage
 
@@ -75,12 +75,22 @@ async def test_no_limit_is_lowered_below_the_floor(capped, asked, room, served):
             assert limit_of(it.sent()[0]) == served
 
 
+@pytest.mark.parametrize(("room", "sent"), [(1300, 1300), (1256, 1256), (1255, None)])
+async def test_a_limit_stays_above_the_thinking_budget(capped, room, sent):
+    body = chat(max_tokens=4000, thinking={"type": "enabled", "budget_tokens": 1000})
+    cap = Size(len(body) + TEMPLATE_TOKENS, thinking_tokens=1000).cost(PRICE, room)
+    async with capped(rule(cap_nano=cap), rules=TEXT) as it:
+        status, _, _ = await it.ask(body)
+        assert status == (402 if sent is None else 200)
+        assert [limit_of(each) for each in it.sent()] == ([] if sent is None else [sent])
+
+
 async def test_every_answer_asked_for_is_reserved(capped):
     async with capped(rule(cap_nano=PLENTY), rules=TEXT) as it:
         body = chat(n=3, max_tokens=50)
         status, headers, _ = await it.ask(body)
         assert status == 200
-        assert float(headers["x-modelux-reserved-usd"]) * 1e9 == Size(len(body) + 128, 3).cost(PRICE, 50)
+        assert float(headers["x-modelux-reserved-usd"]) * 1e9 == Size(len(body) + TEMPLATE_TOKENS, 3).cost(PRICE, 50)
 
 
 async def test_calls_one_after_the_other_never_pass_the_cap(capped):
