@@ -90,11 +90,10 @@ def runaway(product: Product, project: Project, run_id: str) -> Run:
             run.answers.append(answer.headers)
 
 
-def ask(url: str, project: Project, run_id: str, **tags: str) -> Answer:
+def ask(url: str, project: Project, run_id: str, tag: str = "run_id") -> Answer:
     """One call of a run through any proxy."""
     message = {"role": "user", "content": f"What is the next step of {run_id}?"}
-    tagged = tags or {"run_id": run_id}
-    asked = {"model": DEAR, "messages": [message], "max_tokens": 300, "mlx:tags": tagged}
+    asked = {"model": DEAR, "messages": [message], "max_tokens": 300, "mlx:tags": {tag: run_id}}
     return call(url + "/chat/completions", asked, key=project.key)
 
 
