@@ -51,6 +51,8 @@ class Limits:
     connections: int = 4096
     idle: int = 512
     idle_s: float = 50.0
+    idle_race_s: float = 1.0
+    """A kept connection that is closed within this time after a request was put on it never took the request."""
 
 
 class _Pool:
@@ -133,26 +135,31 @@ class Client:
     async def post(self, origin: Origin, head: bytes, body: bytes, deadlines: Deadlines) -> Response:
         """As `send`, with a head made once by `request_head`.
 
-        A connection that was kept open and turns out to be closed before any byte of an answer came is replaced once,
-        silently: such a
-        request was not processed. Nothing else is retried here.
+        A connection that was kept open and is closed at once, before any byte of an answer, is replaced, once and
+        silently: the peer gave it up as idle and never saw the request. Nothing else is retried here; one that is
+        closed later may have been processed, and where no other can be had the first failure is told, as bytes left.
         """
         pool = self._pools.get(origin)
         if pool is None:
             pool = self._pools[origin] = _Pool(self._loop, self._limits)
-        connection = pool.take()
+        connection, cut = pool.take(), None
         if connection is not None:
+            sent_s = self._loop.time()
             response = connection.start(head, body, deadlines)
             try:
                 await response.head()
                 return response
-            except Cut:
-                if response.started:
+            except Cut as failure:
+                if response.started or self._loop.time() - sent_s > self._limits.idle_race_s:
                     raise
+                cut = failure
             except BaseException:
                 response.abort()
                 raise
-        connection = await self._connect(origin, pool, deadlines.connect_s)
+        try:
+            connection = await self._connect(origin, pool, deadlines.connect_s)
+        except CallFailed as failure:
+            raise cut or failure from failure
         response = connection.start(head, body, deadlines)
         try:
             await response.head()

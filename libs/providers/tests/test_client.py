@@ -37,6 +37,7 @@ class Upstream:
         self.requests: list[bytes] = []
         self.connections = 0
         self.closed = 0
+        self.stop: Callable[[], None] = lambda: None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -58,10 +59,13 @@ class Upstream:
 
 
 @asynccontextmanager
-async def upstream(*script: bytes | None) -> AsyncIterator[tuple[Upstream, Client, Origin]]:
+async def upstream(
+    *script: bytes | None, limits: Limits | None = None
+) -> AsyncIterator[tuple[Upstream, Client, Origin]]:
     state = Upstream(list(script))
     server = await asyncio.start_server(state.serve, "127.0.0.1", 0)
-    client = Client(Guard())
+    state.stop = server.close
+    client = Client(Guard(), limits=limits)
     try:
         yield state, client, Origin("http", "127.0.0.1", server.sockets[0].getsockname()[1], True)
     finally:
@@ -96,6 +100,22 @@ async def test_a_stale_connection_is_replaced_once():
         assert await ask(client, origin) == (200, b"ok")
         assert len(state.requests) == 3
         assert state.connections == 2
+
+
+async def test_a_kept_connection_that_is_closed_late_is_not_replaced():
+    async with upstream(OK, None, OK, limits=Limits(idle_race_s=0.0)) as (state, client, origin):
+        await ask(client, origin)
+        with pytest.raises(Cut):
+            await ask(client, origin)
+        assert len(state.requests) == 2
+
+
+async def test_bytes_left_where_a_kept_connection_cannot_be_replaced():
+    async with upstream(OK, None) as (state, client, origin):
+        await ask(client, origin)
+        state.stop()
+        with pytest.raises(Cut):
+            await ask(client, origin)
 
 
 async def test_a_fresh_connection_that_closes_is_not_tried_again():
