@@ -56,8 +56,23 @@ def change_a_config(product: Product, project: Project) -> Callable[[Any], bool]
     return lambda event: isinstance(event, ConfigChanged) and (event.entity_id, event.version) == wanted
 
 
+def import_history(product: Product, project: Project) -> Callable[[Any], bool]:
+    row = {"model": "gpt-4o", "input_tokens": 1, "output_tokens": 1, "started_at": time.time() - 60}
+    answer = product.manage("/logs/import", row, project_id=project.id, source="edges")
+    assert answer.json()["data"]["imported"] == 1, answer.body
+    return lambda event: (
+        isinstance(event, RequestCompleted)
+        and (event.project_id, event.source)
+        == (
+            project.id,
+            "edges",
+        )
+    )
+
+
 PRODUCE: Mapping[str, Callable[[Product, Project], Callable[[Any], bool]]] = {
     "request.completed": complete_a_request,
+    "log.imported": import_history,
     "provider.health_changed": let_a_provider_fail,
     "config.changed": change_a_config,
 }

@@ -16,6 +16,7 @@ from modelux_bus.memory import MemoryBus
 from modelux_contracts import codec
 from modelux_contracts.topics import REQUEST_COMPLETED, partitions
 from modelux_ingest.consumer import Writer
+from modelux_ingest.metrics import meters
 from modelux_ingest.schema import prepare
 from modelux_store.analytics import Analytics, Unavailable
 
@@ -241,6 +242,21 @@ async def test_a_loop_is_news(ready: Analytics, make_event: EventMaker) -> None:
     assert (news.request_id, news.at_us) == (looping.request_id, looping.started_at_us)
     rows = await ready.rows("SELECT repeats FROM requests FINAL ORDER BY request_id")
     assert [row["repeats"] for row in rows] == [20, 0]
+
+
+async def test_history_is_stored_and_is_no_news(ready: Analytics, make_event: EventMaker) -> None:
+    attempt = AttemptRecord(number=1, model="new", provider="openai", kind="timeout", price_unknown=True)
+    events = [make_event(n * 100, attempts=[attempt], price_unknown=True, source="litellm") for n in range(20)]
+    counted = meters()
+    subject = Writer(ready, now_us=lambda: NOW_US + 3_000_000, linger_s=0.0, meters=counted)
+    messages = deliveries(*(message(event) for event in events))
+    assert await subject.handle_imported(messages) == []
+    assert await subject.handle_imported(messages) == []
+    assert await subject.idle() == []
+    assert (counted.value("rows"), counted.value("lag_ms")) == (40, 0)
+    for table in ("requests_once", "attempts_once"):
+        rows = await ready.rows(f"SELECT source, count() AS n FROM {table} GROUP BY source")  # noqa: S608  # ours
+        assert rows == [{"source": "litellm", "n": 20}]
 
 
 async def test_retention_is_set_changed_and_lifted(analytics: Analytics) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from modelux_bus.base import Bus
 from modelux_management.admin import Admin
 from modelux_management.authorized import Routes
 from modelux_management.edge import App, Edge
@@ -17,6 +18,7 @@ from modelux_management.routes import (
     budget_checks,
     budgets,
     credentials,
+    imports,
     keys,
     logs,
     management_keys,
@@ -33,6 +35,8 @@ from modelux_store.logs import Logs
 PREFIX = "/manage/v1"
 _REPORTS = 2
 """Reports over many rows that are made at once; what is left of the threads to the log serves everything else."""
+_UPLOADS = 2
+"""Uploads that are read at once; each is held whole."""
 ROUTES: Sequence[Routes] = (
     me.routes,
     projects.routes,
@@ -45,6 +49,7 @@ ROUTES: Sequence[Routes] = (
     repricing.routes,
     budget_checks.routes,
     budgets.routes,
+    imports.routes,
     logs.routes,
     audit.routes,
 )
@@ -59,13 +64,15 @@ Times are ISO 8601 with an offset. Lists give `next_cursor`. POSTs take an `Idem
 """
 
 
-def build(admin: Admin, logs: Logs, hosts: Collection[str]) -> App:
-    """The whole ASGI application. `hosts`: the names it answers to; `*` for any."""
+def build(admin: Admin, logs: Logs, hosts: Collection[str], bus: Bus | None = None) -> App:
+    """The whole ASGI application. `hosts`: the names it answers to; `*` for any. Without a bus imports are refused."""
     app = build_api()
     app.state.admin = admin
     app.state.logs = logs
     app.state.catalog = Catalog.load()
     app.state.repricing = asyncio.Semaphore(_REPORTS)
+    app.state.bus = bus
+    app.state.importing = asyncio.Semaphore(_UPLOADS)
     return Edge(app, frozenset(hosts))
 
 

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from modelux_bus.base import BusUnavailable
 from modelux_contracts.errors import Problem, ProblemError
 from modelux_store.errors import Unavailable
 
@@ -90,6 +91,12 @@ def install(app: FastAPI) -> None:
             request, Problem(503, "analytics_unavailable", "Not available", detail, "Try again in a few seconds.")
         )
 
+    async def no_bus(request: Request, error: Exception) -> Response:
+        log.warning("the bus is not available: %s", error)
+        detail = "The bus does not take messages now, so that only some of the rows may have been imported."
+        hint = "Send the same again: what is there already is not counted twice."
+        return answer(request, Problem(503, "bus_unavailable", "Not available", detail, hint))
+
     async def broken(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
         detail = "Something broke here; the log tells what, under this request id."
@@ -99,6 +106,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, not_valid)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Unavailable, no_analytics)
+    app.add_exception_handler(BusUnavailable, no_bus)
     app.add_exception_handler(Exception, broken)
 
 

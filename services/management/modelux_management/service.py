@@ -30,11 +30,11 @@ class ManagementSettings:
 
 @asynccontextmanager
 async def serve(settings: ManagementSettings, platform: Platform) -> AsyncIterator[Tasks]:
-    """Listens, then serves until cancelled. Neither the config service nor ClickHouse needs to be up."""
+    """Listens, then serves until cancelled. Neither the config service nor ClickHouse nor the bus needs to be up."""
     hosts = {name.strip().lower() for name in settings.hosts.split(",") if name.strip()}
     # Cursors are signed with what every replica knows and no caller does: the address with its password.
     logs = Logs(platform.analytics, platform.settings.clickhouse_url.encode())
-    app = build(Admin(platform.config), logs, hosts)
+    app = build(Admin(platform.config), logs, hosts, platform.bus)
     sock = listen(settings.host, settings.port)
     log.info("management API on http://%s:%s", *sock.getsockname()[:2])
     try:
@@ -43,4 +43,4 @@ async def serve(settings: ManagementSettings, platform: Platform) -> AsyncIterat
         sock.close()
 
 
-SERVICE = Service("management", ManagementSettings, needs=frozenset({"config", "analytics"}), serve=serve)
+SERVICE = Service("management", ManagementSettings, needs=frozenset({"config", "analytics", "bus"}), serve=serve)

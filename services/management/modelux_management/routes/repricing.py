@@ -12,6 +12,7 @@ from pydantic import Field
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_contracts.errors import Problem, ProblemError
 from modelux_management.authorized import Authorized, Caller, Routes
+from modelux_management.operator_prices import operator_prices
 from modelux_management.repriced_views import Asked, Repriced, repriced
 from modelux_management.repricing import moments_ms, prices, reprice
 from modelux_management.routes.prices import PARTS, PriceParts
@@ -24,7 +25,6 @@ routes = Routes("prices")
 
 MOST_ATTEMPTS = 1_000_000
 _LONGEST = timedelta(days=366)
-_PAGE = 200
 
 
 class Reprice(Body):
@@ -56,7 +56,7 @@ async def reprice_history(caller: Authorized, body: Reprice, request: Request) -
     if count > MOST_ATTEMPTS:
         message = f"holds {count:,} attempts, and at most {MOST_ATTEMPTS:,} are priced at once"
         raise _refused("start", message, "Ask for a shorter range, or for one project.", code="range_too_large")
-    overrides, supposed = await _overrides(caller), _supposed(body.supposed)
+    overrides, supposed = await operator_prices(caller), _supposed(body.supposed)
     as_of = None if body.as_of_call else body.as_of or now
     start_ms, end_ms = wanted.start_us // 1000, -(-wanted.end_us // 1000)
     moments = [start_ms]
@@ -93,28 +93,6 @@ def _supposed(asked: list[PriceParts]) -> list[PriceOverride]:
         if found.setdefault((each.provider, each.model), price) is not price:
             raise _refused(f"supposed[{index}]", f"prices {each.model[:80]!r} twice", "Leave one of them out.")
     return list(found.values())
-
-
-async def _overrides(caller: Caller) -> list[PriceOverride]:
-    """Every price that the operator set."""
-    found: list[PriceOverride] = []
-    cursor = ""
-    while True:
-        page = pb.Page(limit=_PAGE, cursor=cursor)
-        answer = await caller.call(pb.ListPricesRequest(page=page), pb.ListPricesResponse)
-        found += [_override(record) for record in answer.prices]
-        cursor = answer.next_cursor
-        if not cursor:
-            return found
-
-
-def _override(record: pb.PriceRecord) -> PriceOverride:
-    told = {field.name for field, _ in record.ListFields()}
-    parts = {name: getattr(record, name) if name in told else None for name in PARTS}
-    starts_ms = record.effective_from_us // 1000
-    return PriceOverride(
-        record.id, record.provider, record.model, record.input, record.output, effective_from_ms=starts_ms, **parts
-    )
 
 
 def _refused(field: str, message: str, hint: str, *, code: str = "invalid_request") -> ProblemError:
