@@ -100,3 +100,24 @@ async def test_a_budget_deleted_under_a_call_is_still_charged(capped):
         (event,) = await it.ended(1)
         await it.settles(event.cost_nano, "gone")
     assert (account.leased, account.forfeited) == (0, 0)
+
+
+@pytest.mark.parametrize("model", ["@one", "@both", "@fall"])
+async def test_a_caller_that_leaves_while_the_ledger_is_asked_is_charged_nothing(capped, model):
+    async with capped(rule(cap_nano=PLENTY), rules=TEXT) as it:
+        granting = it.ledger.held["Grant"] = asyncio.Event()
+        body = chat(model)
+        _, writer = await asyncio.open_connection("127.0.0.1", it.rig.proxy_port)
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {it.rig.key}\r\n"
+        writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        await it.reported(lambda: "Grant" in it.ledger.calls)
+        writer.close()
+        (event,) = await it.ended(1)
+        granting.set()
+        assert (event.outcome, event.cost_nano, event.charged_nano) == ("cancelled", 0, 0)
+        assert {attempt.kind for attempt in event.attempts} == {"cancelled"}
+        assert it.rig.simulator.calls() == []
+        assert (await it.ask(HI))[0] == 200
+        settled = (await it.ended(2))[1].cost_nano
+        account = await it.settles(settled)
+    assert account.leased == 0
