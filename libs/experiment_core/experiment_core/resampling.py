@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiment_core.arrays import Floats, Ints, inner
+from experiment_core.arrays import Bools, Floats, Ints, inner
 from experiment_core.distributions import student
-from experiment_core.intervals import NOTHING, UNKNOWN, Estimate, Interval
+from experiment_core.intervals import NOTHING, UNKNOWN, Estimate, Interval, paired_difference
 
 DRAWS = 1000
 MOST_GROUPS = 400
@@ -120,9 +120,18 @@ class Resampler:
             ratios, errors = _ratio_error(sums, self._groups)
             deviations = (ratios - value) / errors
         tail = (1 - confidence) / 2
-        low, high = np.quantile(np.nan_to_num(deviations, nan=math.inf), [tail, 1 - tail], method="nearest").tolist()
+        low, high = np.quantile(
+            np.where(np.isnan(deviations), math.inf, deviations), [tail, 1 - tail], method="nearest"
+        ).tolist()
         usable = math.isfinite(low) and math.isfinite(high) and low < 0 < high
         return (low, high) if usable else (-stand_in, stand_in)
+
+
+def paired_share(before: Bools, after: Bools, units: Units) -> Estimate:
+    """The change of the share of marked rows, on as many rows as the units are worth for those that change."""
+    gained, lost = (units.mean(marked.astype(np.float64)) for marked in (after & ~before, before & ~after))
+    effective = units.effective_rows((before != after).astype(np.float64))
+    return paired_difference(gained * effective, lost * effective, effective)
 
 
 def _ratio_error(sums: Floats, groups: int) -> tuple[Floats, Floats]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiment_core.arrays import Bools, Ints, inner
-from experiment_core.intervals import NOTHING, Estimate, Interval, paired_difference, proportion
+from experiment_core.intervals import NOTHING, Estimate, Interval, proportion
 from experiment_core.percentiles import Change, Column, change
-from experiment_core.resampling import Resampler, Units
+from experiment_core.resampling import Resampler, Units, paired_share
 from experiment_core.rows import EVIDENCE, REUSED, Rows, Side
 from experiment_core.similarity import THRESHOLD, Agreement, agreement, histogram
 
@@ -166,15 +166,10 @@ def _error_delta(rows: Rows, units: Units) -> Delta:
 
 
 def _share_change(before: Bools, after: Bools, rows: Rows, units: Units) -> Estimate:
-    """The change of the share of marked rows, on as many rows as the units are worth for those that change.
-
-    Rows that reuse the logged call cannot change, so where all do, the change is 0 by construction.
-    """
+    """The change of the share of marked rows; 0 by construction where every row reuses the logged call."""
     if len(rows) and np.all(rows.evidence == REUSED):
         return Estimate(0.0, Interval(0.0, 0.0))
-    gained, lost = (units.mean(marked.astype(np.float64)) for marked in (after & ~before, before & ~after))
-    effective = units.effective_rows((before != after).astype(np.float64))
-    return paired_difference(gained * effective, lost * effective, effective)
+    return paired_share(before, after, units)
 
 
 def _latency_changes(rows: Rows, units: Units, seed: int) -> dict[str, Change]:
