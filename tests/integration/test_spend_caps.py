@@ -205,7 +205,7 @@ def test_a_cap_holds_while_postgresql_is_away_for_a_minute(capped: Product) -> N
                 phase[0] = "away"
                 stopped.wait(AWAY_S)
             phase[0] = "back"
-            until(lambda: seen["hard"]["back", "200"] > 50, "calls go on", 60)
+            until(lambda: seen["hard"]["back", "200"] > 50, "calls go on", 20)
         finally:
             stopped.set()
         for each in both:

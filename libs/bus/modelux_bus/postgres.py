@@ -134,7 +134,12 @@ class PostgresBus(Bus):
             if self._pool is None:
                 options = {"autocommit": True, "connect_timeout": 5, "prepare_threshold": 0}
                 self._pool = AsyncConnectionPool(
-                    self._url, kwargs=options, min_size=0, max_size=self.settings.max_connections, open=False
+                    self._url,
+                    kwargs=options,
+                    min_size=0,
+                    max_size=self.settings.max_connections,
+                    reconnect_timeout=2.0,  # then the next caller tries anew; the pool's own pauses double
+                    open=False,
                 )
                 await self._pool.open(wait=False)
             if not self._ready:

@@ -19,6 +19,10 @@ _Connection = psycopg.AsyncConnection[DictRow]
 
 _ACQUIRE_S = 5.0
 _CONNECT_S = 5
+_RECONNECT_S = 2.0
+"""After that the next caller tries anew. The pool's own pauses double, so that after an outage of a minute it would
+leave a server that is back alone for half a minute more.
+"""
 
 
 class Transaction:
@@ -73,7 +77,7 @@ class Database:
             max_size=max_size,
             timeout=_ACQUIRE_S,
             max_waiting=200,
-            reconnect_timeout=60.0,
+            reconnect_timeout=_RECONNECT_S,
             open=False,
         )
         await pool.open(wait=False)
