@@ -62,7 +62,8 @@ def over(short: Short, view: AccountView, reason: str) -> Blocked:
         "action": rule.action,
     }
     details |= _amounts(rule, view, unit, needed)
-    message = f"{_subject(rule, value, aborted=aborted)}: {_cause(rule, view, unit, needed, reason)}"
+    waits = needed <= view.cap - view.settled  # what other calls hold may come back
+    message = f"{_subject(rule, value, aborted=aborted, waits=waits)}: {_cause(rule, view, unit, needed, reason)}"
     # A call that may cost too much may be followed by a cheaper one; a run that is aborted is followed by nothing.
     return Blocked(402, message, code, code, kind="cancelled" if aborted else "connect", details=details, short=short)
 
@@ -82,11 +83,12 @@ def price_unknown(model: str, provider: str) -> Blocked:
     return Blocked(402, message, PRICE_UNKNOWN, PRICE_UNKNOWN, "model", kind="connect")
 
 
-def _subject(rule: BudgetRule, value: str, *, aborted: bool) -> str:
+def _subject(rule: BudgetRule, value: str, *, aborted: bool, waits: bool) -> str:
     name = repr(rule.name or rule.id)
     if aborted:
         return f"the run {value!r} is aborted by budget {name}" if value else f"runs are stopped by budget {name}"
-    return f"budget {name} of {value!r} is used up" if value else f"budget {name} is used up"
+    state = "has no room for now" if waits else "is used up"
+    return f"budget {name} of {value!r} {state}" if value else f"budget {name} {state}"
 
 
 def _cause(rule: BudgetRule, view: AccountView, unit: str, needed: int, reason: str) -> str:
@@ -110,6 +112,8 @@ def _amounts(rule: BudgetRule, view: AccountView, unit: str, needed: int) -> dic
     told: dict[str, object] = {"resets_at": _when(end) if end else None}
     if rule.max_duration_s is not None:
         told["max_duration_s"] = rule.max_duration_s
+    if unit == "calls" and rule.max_calls is None:  # counted for the time since the first
+        return told
     amounts = {"cap": view.cap, "spent": view.settled, "reserved": view.leased, "needed": needed}
     if unit == "calls":
         return told | {f"{name}_calls": amount for name, amount in amounts.items()}

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from budget_rig import PACE, RUN, Capped, bound, chat, rule
 
+from modelux_proxy.blocked import Short, over
+from routing_core.ledger.meters import AccountView, Meter
+
 HI = chat()
 BOUND = bound(HI)
 
@@ -75,6 +78,14 @@ async def test_no_price_and_a_cap_is_not_let_out(capped):
         assert "budget" not in error
 
 
+@pytest.mark.parametrize(("spent", "words"), [(400, "has no room for now"), (401, "is used up")])
+def test_a_refusal_tells_whether_what_is_reserved_would_be_enough(spent: int, words: str):
+    meter = Meter("bud_1", "", "usd")
+    view = AccountView(meter, 0, 0, 1000, spent, 1000 - spent, True)
+    error = over(Short(rule("bud_1", cap_nano=1000, name="small"), meter, 600), view, "exceeded")
+    assert error.message.startswith(f"budget 'small' {words}: ")
+
+
 async def test_a_run_that_used_up_its_calls_is_aborted(capped):
     async with capped(rule("runs", **{**RUN, "max_calls": 2})) as it:
         for run in ("r1", "r1", "r2"):
@@ -102,6 +113,7 @@ async def test_a_run_over_its_time_is_aborted(capped):
         error = await refused(it, chat(run="r1"), "run_aborted")
         assert error["message"] == "the run 'r1' is aborted by budget 'runs': it has lasted longer than 60 s"
         assert (error["budget"]["limit"], error["budget"]["max_duration_s"]) == ("duration", 60)
+        assert "cap_calls" not in error["budget"], "their number has no limit"
 
 
 async def test_a_run_without_money_is_told_from_a_budget_without_money(capped):
