@@ -184,8 +184,13 @@ def repeats(of: Case, seeds: range) -> Iterator[tuple[float, bool, float, float]
         shuffled = np.argsort(row_keys(seed, of.ids))
         window, past = np.sort(shuffled[::2]), np.sort(shuffled[1::2])
         model, called = piloted(of, window, seed)
-        past = np.concatenate([past, called])
-        knowledge = Knowledge(history(of, past), {(LOGGED, CANDIDATE): model}, {CANDIDATE: of.price})
+        logged = of.logged
+        model = model.with_history(
+            of.candidate.output[past], logged.input[window], logged.output[window], of.stratum[window]
+        )
+        knowledge = Knowledge(
+            history(of, np.concatenate([past, called])), {(LOGGED, CANDIDATE): model}, {CANDIDATE: of.price}
+        )
         met = project(targets[: len(window)], rows(of, window), knowledge, seed).met
         true = np.quantile(of.candidate.latency_ms[window], [0.5, 0.95])
         p50, p95 = np.abs(np.quantile(met.latency_ms, [0.5, 0.95]) / true - 1)

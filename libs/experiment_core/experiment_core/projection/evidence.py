@@ -46,9 +46,10 @@ class Evidence:
             self._histories[target] = _History(own, own.take(np.flatnonzero(own.kind == 0)))
         self._windows: dict[tuple[int, int], Window] = {}
 
-    def knows(self, target: int) -> bool:
-        """Whether any call of the target is on record."""
-        return target in self._histories
+    def lengths(self, target: int) -> Floats:
+        """Output tokens of all answers of the target on record, for `TokenModel.with_history`."""
+        history = self._histories.get(target)
+        return np.zeros(0) if history is None else history.answers.output_tokens
 
     def window(self, target: int, hour: int) -> Window | None:
         """What is known of the target around an hour; None for a target without any call."""

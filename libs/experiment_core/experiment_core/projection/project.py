@@ -100,7 +100,7 @@ def project(targets: Ints, rows: Rows, knowledge: Knowledge, seed: int, attempt:
         elif (model := knowledge.models.get((baseline, target))) is not None:
             into, out = model.expected(rows.input_tokens[group], rows.output_tokens[group], rows.stratum[group])
             tokens_in[group], tokens_out[group] = into, out
-            length[group] = model.lengths(out, lengths_at[group])
+            length[group] = model.lengths.draw(out, lengths_at[group])
             called, at = _called(model.pairs, keys, group)
             origin[called] = _OBSERVED
             tokens_in[called], tokens_out[called] = model.pairs.input[at], model.pairs.output[at]

@@ -10,17 +10,18 @@ lengths that the pairs hold, the ratio stays as it is at their edge.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from experiment_core.arrays import Floats, Ints
+from experiment_core.projection.lengths import Lengths
 from experiment_core.projection.pairs import Pairs
 
 FEWEST_PAIRS = 8
 """Below this many pairs there is no model: a ratio from a handful of heavy-tailed lengths is worse than none."""
-SLOPE_PRIOR = 1.0
-STRATUM_PRIOR = 4.0
+SLOPE_PRIOR = 10.0
+STRATUM_PRIOR = 10.0
 _MOST_LEVERAGE = 0.9
 _FREE = 1e-6
 
@@ -96,38 +97,6 @@ class Uncertainty:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Scatter:
-    """How far answers were from their expected length: short ones scatter otherwise than long ones."""
-
-    expected: Floats
-    """Of the pairs, ascending."""
-    ratio: Floats
-    """Answered over expected output tokens, of the same pairs."""
-    below: Floats
-    """Weight of the pairs before each, and of all."""
-    near: int
-
-    @classmethod
-    def of(cls, answered: Floats, expected: Floats, weight: Floats) -> _Scatter:
-        order = np.argsort(expected, kind="stable")
-        below = np.concatenate(([0.0], np.cumsum(weight[order])))
-        ratio = (answered + 1) / (expected + 1)
-        return cls(expected[order], ratio[order], below, max(FEWEST_PAIRS, len(order) // 4))
-
-    def ratios(self, expected: Floats, chance: Floats) -> Floats:
-        """For each row the ratio of one of the pairs of nearly the same expected length, by weight."""
-        first, last = (
-            np.searchsorted(self.expected, expected, "left"),
-            np.searchsorted(self.expected, expected, "right"),
-        )
-        start = np.clip((first + last - self.near) // 2, 0, len(self.expected) - self.near)
-        low, high = self.below[np.minimum(first, start)], self.below[np.maximum(last, start + self.near)]
-        at = np.searchsorted(self.below, low + chance * (high - low), "right") - 1
-        found: Floats = self.ratio[np.minimum(at, len(self.ratio) - 1)]
-        return found
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class TokenModel:
     """Expected tokens of a candidate, with the pairs it was learned from and how far it was off on them."""
 
@@ -136,7 +105,7 @@ class TokenModel:
     output: _Side
     inflation: Floats
     """What a pair's residual is multiplied by, since the model was bent towards it (HC2, MacKinnon and White 1985)."""
-    scatter: _Scatter
+    lengths: Lengths
 
     @classmethod
     def learn(cls, pairs: Pairs) -> TokenModel | None:
@@ -151,9 +120,9 @@ class TokenModel:
         out, leverage_out = _fit(base_out, base_in, strata, pairs.output, fit_weight, True)
         into = _calibrated(into, base_in, base_out, strata, pairs.input, total_weight)
         out = _calibrated(out, base_out, base_in, strata, pairs.output, total_weight)
-        scatter = _Scatter.of(pairs.output, out.expected(base_out, base_in, strata), fit_weight)
+        lengths = Lengths.of(pairs.output, out.expected(base_out, base_in, strata), fit_weight)
         leverage = np.minimum(np.maximum(leverage_in, leverage_out), _MOST_LEVERAGE)
-        return cls(pairs, into, out, 1 / np.sqrt(1 - leverage), scatter)
+        return cls(pairs, into, out, 1 / np.sqrt(1 - leverage), lengths)
 
     def expected(self, input_base: Floats, output_base: Floats, stratum: Ints) -> tuple[Floats, Floats]:
         """Mean input and output tokens for each row; a row's figures do not depend on the other rows."""
@@ -162,9 +131,13 @@ class TokenModel:
             self.output.expected(output_base, input_base, stratum),
         )
 
-    def lengths(self, expected_output: Floats, chance: Floats) -> Floats:
-        """Output tokens drawn around the expected ones, spread as the pairs were; `chance` in [0, 1) per row."""
-        return np.maximum(np.rint((expected_output + 1) * self.scatter.ratios(expected_output, chance) - 1), 0.0)
+    def with_history(self, past: Floats, input_base: Floats, output_base: Floats, stratum: Ints) -> TokenModel:
+        """The same model, whose drawn lengths also heed output tokens of the candidate's `past` answers.
+
+        The other columns are the baseline's, of the rows to be projected (or a good many of them). See `Lengths`.
+        """
+        _, expected = self.expected(input_base, output_base, stratum)
+        return replace(self, lengths=self.lengths.with_history(past, expected))
 
     def uncertainty(self, uncalled: int, cost_of: Callable[[Floats, Floats], Floats]) -> Uncertainty:
         """Of the summed cost of `uncalled` rows that are not among the pairs, as (true - projected).
