@@ -19,6 +19,7 @@ import typer
 from routing_core.errors import ModeluxError
 
 TIMEOUT_S = 30.0
+UPLOAD_TIMEOUT_S = 300.0
 EXIT_USAGE = 2
 EXIT_UNREACHABLE = 3
 EXIT_REFUSED = 4
@@ -34,20 +35,27 @@ class Api:
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The answer's JSON object. Raises ModeluxError with the API's own words and remedy."""
-        pairs = {name: value for name, value in (parameters or {}).items() if value not in ("", None, [])}
-        query = urllib.parse.urlencode(pairs, doseq=True)
-        return self.send("GET", f"{path}{'?' + query if query else ''}")
+        return self.send("GET", _with_query(path, parameters or {}))
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The same for any method, with a JSON body."""
-        headers = {"authorization": f"Bearer {self.key}", "accept": "application/json"}
         content = None if body is None else json.dumps(body).encode()
+        return self._call(method, path, content, "application/json", TIMEOUT_S)
+
+    def upload(self, path: str, parameters: Mapping[str, Any], content: bytes, content_type: str) -> dict[str, Any]:
+        """The same for a POST of a file."""
+        return self._call("POST", _with_query(path, parameters), content, content_type, UPLOAD_TIMEOUT_S)
+
+    def _call(
+        self, method: str, path: str, content: bytes | None, content_type: str, timeout_s: float
+    ) -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {self.key}", "accept": "application/json"}
         if content is not None:
-            headers["content-type"] = "application/json"
+            headers["content-type"] = content_type
         request = urllib.request.Request(f"{self.url.rstrip('/')}{path}", content, headers, method=method)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=TIMEOUT_S) as answer:
+            with opener.open(request, timeout=timeout_s) as answer:
                 found: dict[str, Any] = json.load(answer)
                 return found
         except urllib.error.HTTPError as error:
@@ -98,6 +106,12 @@ def reporting() -> Iterator[None]:
     except BrokenPipeError:
         sys.stderr.close()
         raise typer.Exit(0) from None
+
+
+def _with_query(path: str, parameters: Mapping[str, Any]) -> str:
+    pairs = {name: value for name, value in parameters.items() if value not in ("", None, [])}
+    query = urllib.parse.urlencode(pairs, doseq=True)
+    return f"{path}{'?' + query if query else ''}"
 
 
 def _refusal(error: urllib.error.HTTPError) -> ModeluxError:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from modelux_cli import budgets, prices
+from modelux_cli import budgets, import_command, prices
 
 app = typer.Typer(
     name="modelux",
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.add_typer(budgets.app, name="budgets")
 app.add_typer(budgets.app, name="budget", hidden=True)
 app.add_typer(prices.app, name="prices")
+app.command("import")(import_command.import_file)
 
 
 @app.command()

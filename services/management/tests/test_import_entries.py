@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -185,6 +186,11 @@ def test_columns_are_paths_alternatives_joins_and_constants() -> None:
     found = {name: column.find({"a": {"b": '{"c": 1}'}, "x": 1, "say.what": "?"}) for name, column in columns.items()}
     assert found == {"model": 1, "provider": "groq", "row_id": None, "error": "?"}
     assert columns["model"].find({"a": "text", "name": "n"}) == "n"
+
+
+def test_the_guide_tells_every_field() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "import.md").read_text()
+    assert [name for name, meaning in FIELDS.items() if f"| `{name}` | {meaning} |" not in guide] == []
 
 
 _cells = st.recursive(
