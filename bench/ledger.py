@@ -15,7 +15,8 @@ back and the ledger charges what it held. When all is at rest, callers go on unt
 - `overshoot_nano_usd`: what providers served beyond the cap, by the simulated providers' own books: input and output
   tokens of every call that they took, whole, whether the proxy that made it lived to hear the answer or not.
 - `stranded_nano_usd`: money that is neither spent nor to be had. What is still leased when all is at rest; and all that
-  is left of the cap, if it is enough for the very call that a lone caller was refused at the end.
+  is left of the cap, if it is enough for the very call that a lone caller is refused from rest. `early_refusals`:
+  of a lone caller while another proxy still held an idle slice, which did not come back within the 50 ms of a recall.
 - `charged_unserved_nano_usd`: settled by the ledger beyond what was served, all of it told as `unknown_nano_usd` (the
   bound of calls that were open when the proxy was killed) or `forfeited_nano_usd` (slices of one that never came back).
 """
@@ -143,6 +144,7 @@ async def caps(config: Control) -> Figures:
     return {
         "overshoot_nano_usd": sum(run.overshoot for run in runs),
         "stranded_nano_usd": sum(run.stranded for run in runs),
+        "early_refusals": sum(run.early for run in runs),
         "charged_unserved_nano_usd": sum(run.settled - run.served for run in runs),
         "unknown_nano_usd": sum(run.unknown for run in runs),
         "forfeited_nano_usd": sum(run.forfeited for run in runs),
@@ -151,7 +153,7 @@ async def caps(config: Control) -> Figures:
 
 
 def told(run: Outcome) -> Mapping[str, object]:
-    names = ("cap", "served", "settled", "unknown", "forfeited", "overrun", "leased", "left", "needed", "in_flight")
+    names = ("served", "settled", "unknown", "forfeited", "overrun", "leased", "left", "needed", "early", "in_flight")
     return {name: getattr(run, name) for name in names} | {"rest_s": round(run.rest_s, 1), "answers": run.answers}
 
 

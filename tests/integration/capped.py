@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import re
 import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -46,7 +45,7 @@ REST_S = 60.0
 _SEAL = base64.b64encode(bytes(range(32))).decode()
 _PATIENCE = Deadlines(connect_s=5.0, first_byte_s=60.0, idle_s=60.0, total_s=60.0)
 _NAMES = count(1)
-_QUESTION = re.compile(r"Question (\d+):")
+_FIRST = "through proxy 0"
 
 
 class Child:
@@ -171,6 +170,8 @@ class Outcome:
     """Of the cap, when a lone caller was refused at last."""
     needed: int = 0
     """By that refused call."""
+    early: int = 0
+    """Refusals of a lone caller while slices lay idle at other proxies, too slow to come back at a recall."""
     in_flight: int = 0
     """Calls of the proxy that providers were at work on when it was killed."""
     rest_s: float = 0.0
@@ -211,7 +212,7 @@ class Callers:
                     "POST",
                     "/v1/chat/completions",
                     self._headers,
-                    _body(number),
+                    _body(number, turn % len(self._origins)),
                     deadlines=_PATIENCE,
                 )
                 body = await answer.read(1 << 20)
@@ -238,8 +239,8 @@ class Callers:
         await self._client.close()
 
 
-def _body(number: int) -> bytes:
-    message = {"role": "user", "content": f"Question {number}: what became of all the money?"}
+def _body(number: int, proxy: int) -> bytes:
+    message = {"role": "user", "content": f"Question {number}, through proxy {proxy}: what became of all the money?"}
     asked = {"model": MODEL, "messages": [message], "max_tokens": LIMIT, "stream": number % 3 == 0}
     return json.dumps(asked).encode()
 
@@ -263,7 +264,7 @@ async def spend(
         everyone = Callers(running, key, outcome.answers)
         async with asyncio.TaskGroup() as group:
             group.create_task(everyone.at_once(calls))
-            outcome.in_flight = await _at_work(simulator, lambda number: number % proxies == 0)
+            outcome.in_flight = await _at_work(simulator)
             running[0].kill()
             if comes_back:
                 group.create_task(running[0].start())
@@ -283,14 +284,13 @@ def _proxy(folder: Path, config_url: str) -> Child:
     return Child("proxy", folder, MODELUX_CONFIG_URL=config_url, MODELUX_BUS_URL="memory://capped")
 
 
-async def _at_work(simulator: Simulator, wanted: Callable[[int], bool], at_least: int = 10) -> int:
-    """Waits until providers are at work on several calls with wanted numbers; how many."""
+async def _at_work(simulator: Simulator, at_least: int = 10) -> int:
+    """Waits until providers are at work on several calls of the first proxy; how many."""
     async with asyncio.timeout(REST_S):
         while True:
-            bodies = [each.body or "" for each in await simulator.calls() if each.ended == "open"]
-            numbers = [int(found[1]) for body in bodies if (found := _QUESTION.search(body))]
-            if sum(map(wanted, numbers)) >= at_least:
-                return sum(map(wanted, numbers))
+            found = sum(each.ended == "open" and _FIRST in (each.body or "") for each in await simulator.calls())
+            if found >= at_least:
+                return found
             await asyncio.sleep(0.02)
 
 
@@ -303,20 +303,31 @@ async def _at_rest(control: Control, budget_id: str) -> float:
 
 
 async def _spend_the_rest(control: Control, budget_id: str, callers: Callers, outcome: Outcome) -> None:
-    """First several callers until each is refused, then one alone: with nothing reserved beside its own call."""
+    """First several callers until each is refused, then one alone, with nothing reserved beside its own call.
+
+    Where something is left that would pay for it, the lone one begins anew from rest, as long as that yields anything.
+    """
     numbers = [range(10_000 * each, 10_000 * each + 1_000) for each in range(1, 17)]
     await asyncio.gather(*(callers.until_refused(each) for each in numbers))
-    await _at_rest(control, budget_id)
-    refused = json.loads(await callers.until_refused(range(500_000, 501_000)))["error"]
-    outcome.needed = round(float(refused["budget"]["needed_usd"]) * 10**9)
-    await _at_rest(control, budget_id)
+    number = 500_000
+    while True:
+        await _at_rest(control, budget_id)
+        account = await control.account(budget_id)
+        first, number = number, number + 1_000
+        told = await callers.until_refused(range(first, number))
+        outcome.needed = round(float(json.loads(told)["error"]["budget"]["needed_usd"]) * 10**9)
+        await _at_rest(control, budget_id)
+        after = await control.account(budget_id)
+        outcome.left = after.cap - after.settled - after.overrun - after.leased
+        if outcome.left < outcome.needed or after.settled == account.settled:
+            return
+        outcome.early += 1
 
 
 async def _read(control: Control, budget_id: str, simulator: Simulator, outcome: Outcome) -> None:
     account = await control.account(budget_id)
     outcome.settled, outcome.leased, outcome.overrun = account.settled, account.leased, account.overrun
     outcome.unknown, outcome.forfeited = account.unknown, account.forfeited
-    outcome.left = outcome.cap - account.settled - account.overrun - account.leased
     for each in await simulator.calls():
         if each.status == 200 and each.endpoint == "chat":
             outcome.served += each.input_tokens * INPUT_NANO + each.output_tokens * OUTPUT_NANO
