@@ -90,9 +90,9 @@ def runaway(product: Product, project: Project, run_id: str) -> Run:
             run.answers.append(answer.headers)
 
 
-def ask(url: str, project: Project, run_id: str, tag: str = "run_id") -> Answer:
-    """One call of a run through any proxy."""
-    message = {"role": "user", "content": f"What is the next step of {run_id}?"}
+def ask(url: str, project: Project, run_id: str, tag: str = "run_id", more: str = "") -> Answer:
+    """One call of a run through any proxy; `more` is added to the prompt."""
+    message = {"role": "user", "content": f"What is the next step of {run_id}?{more}"}
     asked = {"model": DEAR, "messages": [message], "max_tokens": 300, "mlx:tags": {tag: run_id}}
     return call(url + "/chat/completions", asked, key=project.key)
 
@@ -110,6 +110,12 @@ def served(product: Product, run_id: str) -> int:
             for_input, for_output = NANO_PER_TOKEN[each["model"]]
             total += each["input_tokens"] * for_input + each["output_tokens"] * for_output
     return total
+
+
+def under_way(product: Product, words: str) -> bool:
+    """Whether a provider works on a call whose prompt holds these words."""
+    calls = call(product.provider_url + "/simulator/calls").json()["calls"]
+    return any(each["ended"] == "open" and words in (each["body"] or "") for each in calls)
 
 
 def spend(product: Product, budget_id: str, run_id: str) -> dict[str, Any]:

@@ -26,8 +26,9 @@ from spending import (
     runaway,
     served,
     spend,
+    under_way,
 )
-from stack import Product, Project, call, data_folder, free_ports, simulator
+from stack import Product, Project, data_folder, free_ports, simulator
 
 from modelux.events.v1.budget_pb2 import BudgetAlert, BudgetExceeded, RunAborted, RunLooping
 from modelux_contracts.topics import BUDGET_ALERT, BUDGET_EXCEEDED, RUN_ABORTED, RUN_LOOPING
@@ -35,9 +36,12 @@ from modelux_contracts.topics import BUDGET_ALERT, BUDGET_EXCEEDED, RUN_ABORTED,
 SCENARIO: dict[str, object] = {
     "keep_bodies": True,
     "behaviour": {"ttft_ms": 5, "output_tokens": 150, "output_sigma": 0.3},
-    "rules": [{"match": {"prompt": "together"}, "behaviour": {"ttft_ms": 150}}],
+    "rules": [
+        {"match": {"prompt": "together"}, "behaviour": {"ttft_ms": 150}},
+        {"match": {"prompt": "Think long."}, "behaviour": {"ttft_ms": 5_000}},
+    ],
 }
-"""A call costs some $0.0015 at the dear model. Those of runs that are told to work `together` take a while."""
+"""A call costs some $0.0015 at the dear model."""
 POLICY = {"strategy": "single", "model": DEAR}
 GUARD = ("--tag", "run_id", "--each", "--downgrade-to", CHEAP, "--max-calls", "2000", "--max-duration", "30m")
 CAP = 50_000_000
@@ -154,15 +158,17 @@ def until_aborted(proxies: Sequence[str], project: Project, run_id: str, answers
 def test_a_cap_holds_over_four_proxies_of_which_one_is_killed(capped: Product) -> None:
     project, run_id, answers = capped.project("together", POLICY), "run_together", Counter[str]()
     guard = budget(capped, project, *GUARD, "--cap", "0.30")
-    with more_proxies(capped, 3) as others, ThreadPoolExecutor(CALLERS) as callers:
+    with more_proxies(capped, 3) as others, ThreadPoolExecutor(CALLERS + 1) as callers:
         proxies = [capped.endpoints["proxy_url"], *others]
         in_force(capped, project, tags={"run_id": "probe"})
         for url in others:
             until(lambda: "x-modelux-budget-remaining-usd" in ask(url, project, "probe").headers, "a budget holds")  # noqa: B023
         calling = [callers.submit(until_aborted, proxies, project, run_id, answers, n) for n in range(CALLERS)]
         until(lambda: served(capped, run_id) > SHARED_CAP // 3, "a third is spent")
-        until(lambda: call(capped.provider_url + "/simulator/stats").json()["open"] > CALLERS // 2, "calls are open")
+        cut = callers.submit(ask, proxies[0], project, run_id, more=" Think long.")
+        until(lambda: under_way(capped, "Think long."), "a call is under way at the proxy that dies")
         capped.kill_child("proxy")
+        assert isinstance(cut.exception(10), OSError)
         for each in calling:
             each.result(60)
         row = balanced(capped, guard, run_id)
@@ -172,7 +178,7 @@ def test_a_cap_holds_over_four_proxies_of_which_one_is_killed(capped: Product) -
     assert answers["broken"] > 0
     assert by_providers <= by_ledger <= SHARED_CAP
     assert by_ledger - by_providers <= explained["unknown_usd"] + explained["forfeited_usd"]
-    assert explained["unknown_usd"] > 0, "nothing was under way when the proxy was killed"
+    assert explained["unknown_usd"] > 0, "what was under way when the proxy was killed"
     assert row["unexplained_usd"] == 0
     assert len(events(capped, RUN_ABORTED, RunAborted, guard)) == 1
 
