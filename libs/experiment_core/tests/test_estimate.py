@@ -1,0 +1,113 @@
+"""Off-policy estimates: the toy, real bandit logs where they are present, coverage, refusals."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiment_core.estimate import RewardModel, mean_with_interval, off_policy, self_normalised
+from modelux_runtime.settings import child_environment
+
+TOY_REWARD, TOY_WEIGHT = np.array([1.0, 0.0, 1.0]), np.array([2.0, 1.0, 0.5])
+
+
+def bandit(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Clicks and propensities of a log, or a skip."""
+    given = child_environment({}).get("MODELUX_TEST_DATA")
+    folder = Path(given) if given else Path(__file__).parents[4] / "shared" / "data"
+    file = folder / "obd" / name
+    if not file.exists():
+        pytest.skip(f"the bandit logs are not here: put {name} into obd/ of MODELUX_TEST_DATA")
+    with file.open() as lines:
+        rows = [(float(row["click"]), float(row["propensity_score"])) for row in csv.DictReader(lines)]
+    return np.array(rows).T[0], np.array(rows).T[1]
+
+
+def test_the_toy_of_the_reference() -> None:
+    assert mean_with_interval(TOY_WEIGHT * TOY_REWARD).value == pytest.approx(0.833333, abs=1e-6)
+    assert self_normalised(TOY_REWARD, TOY_WEIGHT).value == pytest.approx(0.714286, abs=1e-6)
+
+
+def test_the_toy_is_refused_for_its_effective_rows() -> None:
+    found = off_policy(TOY_REWARD, np.array([0.25, 0.5, 1.0]), np.array([0.5, 0.5, 0.5]))
+    assert found.effective_rows == pytest.approx(2.333333, abs=1e-6)
+    assert found.refusal is not None
+    assert "worth 2 of the 100" in found.refusal
+    assert (found.ips, found.snips, found.doubly_robust) == (None, None, None)
+
+
+def test_one_heavy_row_is_refused() -> None:
+    propensity = np.full(2000, 0.5)
+    propensity[0] = 0.002
+    found = off_policy(np.ones(2000), propensity, np.full(2000, 0.5))
+    assert found.effective_rows < 100 or found.largest_share > 0.05
+    propensity[0] = 0.004
+    found = off_policy(np.ones(2000), propensity, np.full(2000, 0.5))
+    assert found.effective_rows > 100
+    assert found.refusal is not None
+    assert found.refusal.startswith("one row holds 6% of all weight")
+
+
+def test_a_policy_that_never_takes_the_logged_actions_is_refused() -> None:
+    found = off_policy(np.ones(500), np.full(500, 0.5), np.zeros(500))
+    assert (found.effective_rows, found.largest_share) == (0.0, 1.0)
+    assert found.refusal is not None
+
+
+@pytest.mark.parametrize("propensity", [0.0, -0.1, 1.5, float("nan")])
+def test_a_propensity_that_cannot_be_is_an_error(propensity: float) -> None:
+    with pytest.raises(ValueError, match="leave out rows that have none"):
+        off_policy(np.ones(1), np.array([propensity]), np.ones(1))
+
+
+def test_the_same_policy_earns_the_logged_mean() -> None:
+    rewards = np.random.default_rng(1).random(500)
+    found = off_policy(rewards, np.full(500, 0.3), np.full(500, 0.3))
+    assert found.ips is not None
+    assert found.snips is not None
+    assert found.ips.value == pytest.approx(rewards.mean())
+    assert found.snips.value == pytest.approx(rewards.mean())
+    assert found.doubly_robust is None
+    assert found.effective_rows == pytest.approx(500)
+
+
+def test_doubly_robust_covers_and_is_narrower_with_a_good_model() -> None:
+    rng, held, narrower = np.random.default_rng(2), 0, 0
+    for _ in range(300):
+        x = rng.random(800)
+        chance = 0.3 + 0.4 * x
+        action = rng.random(800) < chance
+        rewards = x + 0.5 * action + 0.05 * rng.standard_normal(800)
+        propensity = np.where(action, chance, 1 - chance)
+        found = off_policy(rewards, propensity, np.where(action, 0.8, 0.2), RewardModel(x + 0.5 * action, x + 0.4))
+        assert found.doubly_robust is not None
+        assert found.ips is not None
+        interval, plain = found.doubly_robust.interval, found.ips.interval
+        held += (interval.lower or 0.0) <= 0.9 <= (interval.upper or 0.0)
+        narrower += (interval.upper or 0.0) - (interval.lower or 0.0) < (plain.upper or 0.0) - (plain.lower or 0.0)
+    assert held >= 0.92 * 300
+    assert narrower == 300
+
+
+def test_real_logs_give_the_reference_estimate_of_the_uniform_policy() -> None:
+    clicks, propensity = bandit("bts_men.csv")
+    found = off_policy(clicks, propensity, np.full(len(clicks), 1 / 34))
+    assert found.effective_rows == pytest.approx(656, abs=1)
+    assert found.ips is not None
+    assert found.snips is not None
+    assert found.ips.value == pytest.approx(0.00301, abs=1e-5)
+    assert found.snips.value == pytest.approx(0.00319, abs=1e-5)
+    assert (found.ips.interval.upper or 0.0) - found.ips.value == pytest.approx(0.00152, abs=1e-5)
+    assert (found.snips.interval.upper or 0.0) - found.snips.value == pytest.approx(0.00162, abs=1e-5)
+
+
+def test_the_truth_of_the_real_logs_lies_in_the_interval() -> None:
+    clicks, propensity = bandit("bts_men.csv")
+    truth = float(bandit("random_men.csv")[0].mean())
+    found = off_policy(clicks, propensity, np.full(len(clicks), 1 / 34)).snips
+    assert found is not None
+    assert truth == pytest.approx(0.0046, abs=1e-5)
+    assert (found.interval.lower or 0.0) <= truth <= (found.interval.upper or 0.0)
