@@ -57,7 +57,8 @@ def amount(found: Estimate, unit: str) -> str:
     value, lower, upper = found.value, found.interval.lower, found.interval.upper
     assert value is not None, "the caller has told what is unknown"
     width = max((abs(value - bound) for bound in (lower, upper) if bound is not None), default=0.0)
-    decimals = 0 if width >= 1 or width == 0 else min(4, math.ceil(-math.log10(width)))
+    exact = width <= 1e-6 * max(1.0, abs(value))
+    decimals = 0 if width >= 1 or exact else min(4, math.ceil(-math.log10(width)))
     low, high = ("unknown" if bound is None else f"{bound:.{decimals}f}" for bound in (lower, upper))
     return f"{value:.{decimals}f} {unit} [{low}, {high}]"
 
