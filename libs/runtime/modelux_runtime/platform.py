@@ -41,6 +41,7 @@ class Platform:
     _database: Database | None = None
     _analytics: Analytics | None = None
     _config: grpc.aio.Channel | None = None
+    _replay: grpc.aio.Channel | None = None
     _encryption_key: bytes | None = None
 
     @property
@@ -63,6 +64,12 @@ class Platform:
         """Channel to the config service."""
         assert self._config is not None, "declare 'config' in the service's needs"
         return self._config
+
+    @property
+    def replay(self) -> grpc.aio.Channel:
+        """Channel to the replay service."""
+        assert self._replay is not None, "declare 'replay' in the service's needs"
+        return self._replay
 
     @property
     def encryption_key(self) -> bytes:
@@ -89,6 +96,9 @@ async def open_platform(settings: PlatformSettings, needs: frozenset[Need]) -> A
         if "config" in needs:
             platform._config = channel(_required(settings.config_url, "MODELUX_CONFIG_URL"))
             stack.push_async_callback(platform._config.close)
+        if "replay" in needs:
+            platform._replay = channel(_required(settings.replay_url, "MODELUX_REPLAY_URL"))
+            stack.push_async_callback(platform._replay.close)
         yield platform
 
 

@@ -29,6 +29,7 @@ _DATA_CODES = frozenset({6, 9, 10, 16, 20, 26, 27, 33, 38, 41, 43, 53, 69, 70, 7
 """ClickHouse's codes for rows it cannot take. All others are held to be passing: a doubt loses no data."""
 _UNWRITABLE = (TypeError, ValueError, OverflowError, AttributeError, struct.error)
 """What the client raises for values that its types cannot write; it writes before it sends the end."""
+_ARROW = {"output_format_arrow_string_as_string": "1", "output_format_arrow_low_cardinality_as_dictionary": "0"}
 _QUERY_CODES = frozenset({36, 42, 44, 46, 47, 48, 62, 179, 184, 215, 386, 456, 457, 497})
 """Codes for a statement that is wrong in itself."""
 
@@ -78,6 +79,14 @@ class Analytics:
             Rejected: these rows will never fit.
         """
         await self._call(partial(self._insert, table, columns, token))
+
+    async def arrow(self, sql: str, params: Mapping[str, object] | None = None) -> bytes:
+        """Rows of a query as an Arrow IPC stream, with plain strings for text. Raises as `rows`."""
+        return await self._call(partial(self._arrow, sql, params))
+
+    async def insert_arrow(self, table: str, columns: Sequence[str], stream: bytes, *, token: str = "") -> None:
+        """Inserts an Arrow IPC stream with these columns as one block, otherwise as `insert`."""
+        await self._call(partial(self._insert_arrow, table, columns, stream, token))
 
     async def command(self, sql: str, params: Mapping[str, object] | None = None) -> None:
         """Runs a statement without rows. Raises as `rows`."""
@@ -155,6 +164,15 @@ class Analytics:
             )
         except _UNWRITABLE as error:
             raise Rejected(f"{table}: {error}") from error
+
+    def _arrow(self, sql: str, params: Mapping[str, object] | None) -> bytes:
+        found = self._connected().raw_query(sql, parameters=_plain(params), settings=_ARROW, fmt="ArrowStream")
+        return bytes(found)
+
+    def _insert_arrow(self, table: str, columns: Sequence[str], stream: bytes, token: str) -> None:
+        self._connected().raw_insert(
+            table, column_names=columns, insert_block=stream, fmt="ArrowStream", settings=_insert_settings(token)
+        )
 
     def _column_types(self, table: str) -> Mapping[str, ClickHouseType]:
         """Asked once: a table only ever gains columns."""
