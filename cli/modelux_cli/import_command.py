@@ -91,6 +91,8 @@ def _upload(api: Api, piece: Piece, query: dict[str, Any], before: Report) -> Re
             raise
         hint = f"{before['rows']:,} rows were sent. Run the same again: none is counted twice. {error.hint}".strip()
         raise ModeluxError(error.code, error.message, hint=hint) from None
+    # Of the pieces; what the file itself is, whoever names it knows.
+    del found["format"]
     found["refused_rows"] = [_placed(row, piece) for row in found["refused_rows"]]
     return found
 

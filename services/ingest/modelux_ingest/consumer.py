@@ -61,23 +61,26 @@ class Writer:
             InvalidMessage: one delivery is not a request event, or ClickHouse will never take it.
             Overloaded: ClickHouse is away or busy.
         """
-        events = await self._stored(deliveries)
+        events = await self._stored(deliveries, _token(deliveries))
         self._set_lag(events)
         unpriced = [_unpriced(each) for each in self._unknown_prices.observe(events)]
         loops = [_looping(each) for each in events if each.HasField("repeats")]
         return [*self._told(self._signals.observe(events, self._now_us() - STALE_US)), *unpriced, *loops]
 
     async def handle_imported(self, deliveries: Sequence[Delivery]) -> Sequence[Message]:
-        """The same for calls that were made elsewhere: history says nothing of health, and is no news of prices."""
-        await self._stored(deliveries)
+        """The same for calls that were made elsewhere: history says nothing of health, and is no news of prices.
+
+        What is imported again may have another cost, so that all of it tells batches apart.
+        """
+        await self._stored(deliveries, _token(deliveries, tail=None))
         return []
 
-    async def _stored(self, deliveries: Sequence[Delivery]) -> list[RequestCompleted]:
+    async def _stored(self, deliveries: Sequence[Delivery], token: str) -> list[RequestCompleted]:
         """The events of the deliveries, written."""
         try:
             events = [_decode(index, delivery) for index, delivery in enumerate(deliveries)]
             await self._linger(len(events))
-            await self._store(events, _token(deliveries))
+            await self._store(events, token)
         except InvalidMessage:
             self._meters.add("refused", 1, "invalid")
             raise
@@ -156,14 +159,14 @@ def _decode(index: int, delivery: Delivery) -> RequestCompleted:
     return event
 
 
-def _token(deliveries: Sequence[Delivery]) -> str:
+def _token(deliveries: Sequence[Delivery], tail: int | None = 64) -> str:
     """The same for the same batch, so that ClickHouse itself drops it when it comes again.
 
     Not made of offsets: a bus that was set up anew counts from 0 again, and its rows are not the old ones. Nor of ids
-    alone: what happened and what was unknown of it share one.
+    alone: what happened and what was unknown of it share one. `tail`: how much of each message counts; None for all.
     """
     parts = [part for d in deliveries for part in (d.message.id.encode(), len(d.message.value).to_bytes(4, "big"))]
-    tails = [d.message.value[-64:] for d in deliveries]
+    tails = [d.message.value if tail is None else d.message.value[-tail:] for d in deliveries]
     return hashlib.blake2b(b"\0".join(parts + tails), digest_size=16).hexdigest()
 
 

@@ -129,6 +129,15 @@ async def test_imported_calls_count_against_no_budget(world: World) -> None:
         assert await Logs(world.analytics, b"key").spent(wanted) == {}
 
 
+async def test_what_changed_in_between_stands_as_it_was_sent_last(world: World) -> None:
+    for cost in (0.25, 0.75, 0.5):
+        await world.report(jsonl(HELICONE | {"cost": cost}), kind="application/x-ndjson")
+        await world.settle()
+        (row,) = (await world.acme.get("/logs"))["data"]
+        detail = (await world.acme.get(f"/logs/{row['request_id']}"))["data"]
+        assert row["cost_usd"] == detail["cost_usd"] == detail["attempt_log"][0]["cost_usd"] == cost
+
+
 async def test_bad_rows_are_told_and_passed_over(world: World) -> None:
     report = await world.report(CSV, **TIMES, source="mine")
     assert (report["rows"], report["imported"], report["refused"]) == (3, 1, 2)

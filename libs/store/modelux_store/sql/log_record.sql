@@ -1,4 +1,5 @@
--- One request with its trace and bodies. What really happened is preferred to 'unknown'; no FINAL, so the index finds it.
+-- One request with its trace and bodies. What really happened is preferred to 'unknown', and what came last; no FINAL,
+-- so the index finds it.
 SELECT
     request_id, organization_id, project_id, key_id, toUnixTimestamp64Micro(started_at) AS started_at_us, endpoint,
     requested_model, config_slug, config_version, policy_type, outcome, status, error_code, model, provider, credential_id,
@@ -7,5 +8,5 @@ SELECT
     price_unknown, charged_nano, repeats, usage_extras, response_id, source, trace, request_body, response_body
 FROM requests
 WHERE organization_id = {organization_id:String} AND request_id = {request_id:String}
-ORDER BY version DESC
+ORDER BY version DESC, ingested_at DESC
 LIMIT 1
