@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import signal
 import subprocess
 import time
@@ -45,7 +46,7 @@ REST_S = 60.0
 _SEAL = base64.b64encode(bytes(range(32))).decode()
 _PATIENCE = Deadlines(connect_s=5.0, first_byte_s=60.0, idle_s=60.0, total_s=60.0)
 _NAMES = count(1)
-_FIRST = "through proxy 0"
+_THROUGH = re.compile(r"through proxy (\d+)")
 
 
 class Child:
@@ -248,7 +249,7 @@ def _body(number: int, proxy: int) -> bytes:
 async def spend(
     control: Control, simulator: Simulator, *, comes_back: bool, calls: int = 1_000, cap: int = 10**9, proxies: int = 4
 ) -> Outcome:
-    """Makes `calls` at once, kills the first proxy among them, and goes on until the cap is spent.
+    """Makes `calls` at once, kills the proxy that is busiest, and goes on until the cap is spent.
 
     `comes_back`: the killed proxy is started again at once, else never.
     """
@@ -264,13 +265,14 @@ async def spend(
         everyone = Callers(running, key, outcome.answers)
         async with asyncio.TaskGroup() as group:
             group.create_task(everyone.at_once(calls))
-            outcome.in_flight = await _at_work(simulator)
-            running[0].kill()
+            killed, outcome.in_flight = await _busiest(simulator)
+            running[killed].kill()
             if comes_back:
-                group.create_task(running[0].start())
+                group.create_task(running[killed].start())
         await everyone.close()
         outcome.rest_s = await _at_rest(control, budget_id)
-        lone = Callers(running if comes_back else running[1:], key, Counter())
+        alive = running if comes_back else running[:killed] + running[killed + 1 :]
+        lone = Callers(alive, key, Counter())
         await _spend_the_rest(control, budget_id, lone, outcome)
         await lone.close()
     finally:
@@ -284,13 +286,15 @@ def _proxy(folder: Path, config_url: str) -> Child:
     return Child("proxy", folder, MODELUX_CONFIG_URL=config_url, MODELUX_BUS_URL="memory://capped")
 
 
-async def _at_work(simulator: Simulator, at_least: int = 10) -> int:
-    """Waits until providers are at work on several calls of the first proxy; how many."""
+async def _busiest(simulator: Simulator, at_least: int = 10) -> tuple[int, int]:
+    """Waits until providers are at work on several calls of one proxy; which one, and how many of its calls."""
     async with asyncio.timeout(REST_S):
         while True:
-            found = sum(each.ended == "open" and _FIRST in (each.body or "") for each in await simulator.calls())
-            if found >= at_least:
-                return found
+            bodies = [each.body or "" for each in await simulator.calls() if each.ended == "open"]
+            found = Counter(int(said[1]) for body in bodies if (said := _THROUGH.search(body)))
+            for proxy, calls in found.most_common(1):
+                if calls >= at_least:
+                    return proxy, calls
             await asyncio.sleep(0.02)
 
 
