@@ -42,8 +42,8 @@ from experiment_core.projection import (
     Draws,
     Evidence,
     Knowledge,
+    Logged,
     Pairs,
-    Rows,
     TokenModel,
     choose,
     costs,
@@ -126,12 +126,12 @@ def price_of(catalog: Catalog, model: str) -> Price:
     return next((price for price in known if price is not None and price.known), STAND_IN)
 
 
-def rows(of: Case, part: Ints) -> Rows:
+def rows(of: Case, part: Ints) -> Logged:
     zeros = np.zeros(len(part), np.int64)
     logged = of.logged
     answered = Draws(zeros, zeros, logged.latency_ms[part], np.full(len(part), np.nan), zeros)
     ids = [of.ids[each] for each in part]
-    return Rows(
+    return Logged(
         ids, zeros, zeros + LOGGED, of.stratum[part], logged.input[part], logged.output[part], zeros * 0.0, answered
     )
 

@@ -6,24 +6,23 @@ from experiment_core.projection.draws import row_keys
 from experiment_core.projection.evidence import Evidence
 from experiment_core.projection.pairs import Pairs
 from experiment_core.projection.pilots import Pilot, choose
-from experiment_core.projection.project import ORIGINS, Knowledge, Projection, Rows, project
+from experiment_core.projection.project import Knowledge, Logged, Projection, project
 from experiment_core.projection.tokens import FEWEST_PAIRS, TokenModel
 from experiment_core.projection.totals import Models, Share, TotalCost, total_cost
 
 __all__ = [
     "FEWEST_PAIRS",
     "KINDS",
-    "ORIGINS",
     "Calls",
     "Draw",
     "Draws",
     "Evidence",
     "Knowledge",
+    "Logged",
     "Models",
     "Pairs",
     "Pilot",
     "Projection",
-    "Rows",
     "Share",
     "TokenModel",
     "TotalCost",

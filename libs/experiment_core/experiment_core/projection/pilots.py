@@ -15,7 +15,6 @@ from experiment_core.arrays import Floats, Ints
 from experiment_core.projection.draws import PILOT, Keys, uniform
 
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
-_ROUNDS = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +37,8 @@ def choose(size: int, keys: Keys, stratum: Ints, cost: Floats, seed: int) -> Pil
     lengths = _lengths(cost)
     order = np.lexsort((keys, cost, stratum))
     ends = np.cumsum(lengths[order])
-    return _chosen(_picks(order, ends / ends[-1], size, uniform(seed & (1 << 64) - 1, PILOT)), lengths, size)
+    rows = _picks(order, ends / ends[-1], size, uniform(seed & (1 << 64) - 1, PILOT))
+    return Pilot(rows, np.ones(size) if size == count else _chances(lengths, size)[rows])
 
 
 def _lengths(cost: Floats) -> Floats:
@@ -51,34 +51,22 @@ def _lengths(cost: Floats) -> Floats:
 
 
 def _picks(order: Ints, ends: Floats, size: int, start: float) -> Ints:
-    """Row numbers at start + k times the golden ratio, without repeats."""
+    """Row numbers at start + k times the golden ratio, without repeats; in the end that falls on every row."""
     found: dict[int, None] = {}
     step = 0
-    most = 64 * size
-    while len(found) < size and step < most:
+    while len(found) < size:
         at = int(np.searchsorted(ends, (start + step * _GOLDEN_RATIO) % 1.0, side="right"))
         found[int(order[min(at, len(order) - 1)])] = None
         step += 1
-    # nearly all rows are asked for: what is so short that no step fell on it comes last
-    for row in order[np.argsort(-np.diff(ends, prepend=0.0), kind="stable")]:
-        if len(found) >= size:
-            break
-        found.setdefault(int(row), None)
     return np.fromiter(found, np.int64, size)
 
 
-def _chosen(rows: Ints, lengths: Floats, size: int) -> Pilot:
-    """Chances in proportion to the lengths, at most 1; what is certain leaves the more to the others."""
+def _chances(lengths: Floats, size: int) -> Floats:
+    """In proportion to the lengths, at most 1; what is certain leaves the more to the others."""
     certain = np.zeros(len(lengths), bool)
-    chance = np.ones(len(lengths))
-    for _ in range(_ROUNDS):
-        open_places = size - int(certain.sum())
-        rest = float(lengths[~certain].sum())
-        if rest <= 0:
-            break
-        chance = np.where(certain, 1.0, open_places * lengths / rest)
-        beyond = chance > 1
+    while True:
+        chance = (size - int(certain.sum())) * lengths / float(lengths[~certain].sum())
+        beyond = (chance > 1) & ~certain
         if not beyond.any():
-            break
+            return np.where(certain, 1.0, chance)
         certain |= beyond
-    return Pilot(rows, np.minimum(chance, 1.0)[rows])

@@ -16,17 +16,14 @@ from experiment_core.projection.draws import LENGTH, Keys, row_keys, uniforms
 from experiment_core.projection.evidence import Evidence
 from experiment_core.projection.pairs import Pairs
 from experiment_core.projection.totals import Models, Share, TotalCost, total_cost
+from experiment_core.rows import OBSERVED, PROJECTED, REUSED
 from routing_core.pricing import Price
 
-ORIGINS = ("reused", "observed", "projected")
-"""Where a row's tokens come from: its own log, since the target is the one that answered; a call of the target on this
-very request; or the baseline's tokens, corrected where pairs tell how."""
-_REUSED, _OBSERVED, _PROJECTED = range(len(ORIGINS))
 _OK = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class Logged:
     """Columns of a log. Codes of models and strata are the caller's; hours count from the epoch.
 
     `answered` are the logged outcomes, handed on for rows whose target is the baseline.
@@ -62,21 +59,21 @@ class Projection:
     """
 
     keys: Keys
-    origin: Ints
-    """Index in `ORIGINS`."""
+    evidence: npt.NDArray[np.int8]
+    """Index in `rows.EVIDENCE`: reused, observed or projected. Projected rows have the baseline's tokens, corrected
+    where pairs tell how; their latency is unknown where no call of the target is on record."""
     input_tokens: Floats
     output_tokens: Floats
     cost_nano: Floats
     length: Floats
     """Output tokens drawn for the row: spread as answers are, where `output_tokens` is their mean."""
     met: Draws
-    """Latency is NaN where no call of the target is on record."""
     shares: tuple[Share, ...]
     """For `total_cost`, over the batches of a window."""
     total: TotalCost
 
 
-def project(targets: Ints, rows: Rows, knowledge: Knowledge, seed: int, attempt: int = 1) -> Projection:
+def project(targets: Ints, rows: Logged, knowledge: Knowledge, seed: int, attempt: int = 1) -> Projection:
     """What each row would have cost and met at its target, at the given attempt of its flow.
 
     A row's figures depend on seed, attempt, the row and the knowledge alone: not on its neighbours, nor on their
@@ -84,7 +81,7 @@ def project(targets: Ints, rows: Rows, knowledge: Knowledge, seed: int, attempt:
     """
     keys = row_keys(seed, rows.ids)
     lengths_at = uniforms(keys, LENGTH)
-    origin = np.full(len(keys), _PROJECTED, np.int64)
+    evidence = np.full(len(keys), PROJECTED, np.int8)
     tokens_in, tokens_out, length = rows.input_tokens.copy(), rows.output_tokens.copy(), rows.output_tokens.copy()
     cost = np.zeros(len(keys))
     known: list[tuple[Ints, Draws]] = []
@@ -95,24 +92,24 @@ def project(targets: Ints, rows: Rows, knowledge: Knowledge, seed: int, attempt:
             raise ValueError(f"target {target} has no price: give one for every target that rows are projected to")
         cached = None
         if baseline == target:
-            origin[group], cached = _REUSED, rows.cached_tokens[group]
+            evidence[group], cached = REUSED, rows.cached_tokens[group]
             known.append((group, rows.answered.take(group)))
         elif (model := knowledge.models.get((baseline, target))) is not None:
             into, out = model.expected(rows.input_tokens[group], rows.output_tokens[group], rows.stratum[group])
             tokens_in[group], tokens_out[group] = into, out
             length[group] = model.lengths.draw(out, lengths_at[group])
             called, at = _called(model.pairs, keys, group)
-            origin[called] = _OBSERVED
+            evidence[called] = OBSERVED
             tokens_in[called], tokens_out[called] = model.pairs.input[at], model.pairs.output[at]
             length[called] = model.pairs.output[at]
             known.append((called, _met(model.pairs, at)))
         cost[group] = costs(price, tokens_in[group], tokens_out[group], cached)
-        shares.append(_share(baseline, target, price, group, origin, tokens_out, cost))
+        shares.append(_share(baseline, target, price, group, evidence, tokens_out, cost))
     met = knowledge.evidence.draws(targets, rows.hour, keys, attempt, length)
     for part, outcomes in known:
         met.put(part, outcomes)
     total = total_cost(shares, knowledge.models, knowledge.prices)
-    return Projection(keys, origin, tokens_in, tokens_out, cost, length, met, tuple(shares), total)
+    return Projection(keys, evidence, tokens_in, tokens_out, cost, length, met, tuple(shares), total)
 
 
 def _groups(baseline: Ints, targets: Ints) -> list[tuple[int, int, Ints]]:
@@ -136,10 +133,16 @@ def _met(pairs: Pairs, at: Ints) -> Draws:
 
 
 def _share(
-    baseline: int, target: int, price: Price, group: Ints, origin: Ints, tokens_out: Floats, cost: Floats
+    baseline: int,
+    target: int,
+    price: Price,
+    group: Ints,
+    evidence: npt.NDArray[np.int8],
+    tokens_out: Floats,
+    cost: Floats,
 ) -> Share:
-    uncalled = group[origin[group] == _PROJECTED]
-    known = group[origin[group] != _PROJECTED]
+    uncalled = group[evidence[group] == PROJECTED]
+    known = group[evidence[group] != PROJECTED]
     projected = math.fsum(cost[uncalled].tolist())
     output = min(math.fsum(tokens_out[uncalled].tolist()) * price.output / 1e6, projected)
     known_nano = math.fsum(cost[known].tolist())
