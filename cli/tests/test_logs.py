@@ -96,3 +96,10 @@ def test_an_unknown_price_is_not_said_to_be_nothing() -> None:
     assert lines[0] == "[modelux] req_a1b2c3 gpt-4o-mini 238ms unknown 200"
     assert "  cost: unknown, as no price is known; charged $0.124700" in lines
     assert "  price: ceiling/100000000000" in lines
+
+
+def test_an_imported_request_says_where_it_came_from_and_what_it_does_not_tell() -> None:
+    lines = list(trace_lines(ROW | {"source": "litellm", "latency_ms": None, "ttft_ms": None}))
+    assert lines[0] == "[modelux] req_a1b2c3 gpt-4o-mini - $0.002134 200"
+    assert lines[-1] == "  imported: litellm"
+    assert "  latency: ttlt_-" in lines

@@ -181,6 +181,7 @@ async def test_pieces_of_a_file_are_the_file(world: World) -> None:
         (b"", {}, 422, "file_unreadable", "file"),
         (b"[]", {}, 422, "file_unreadable", "file"),
         (b"model,tokens\n", {}, 422, "file_unreadable", "file"),
+        (b"model\n" + b"x\n" * 50_001, {}, 422, "file_unreadable", "file"),
         (CSV, {"map": "modle=x"}, 422, "invalid_request", "map"),
         (CSV, {"map": "model"}, 422, "invalid_request", "map"),
         (CSV, {"preset": "excel"}, 422, "invalid_request", "preset"),

@@ -18,6 +18,8 @@ from modelux_management.imports.presets import Preset, column_map, preset_of
 from modelux_management.imports.records import Flaw, Format, Record, Unreadable, format_of, records
 
 FLAWS_TOLD = 10
+MOST_ROWS = 50_000
+"""In one upload: a short row becomes an event many times its size."""
 _HEAD_BYTES = 4096
 
 
@@ -89,7 +91,8 @@ class Found:
 
 
 def read_upload(content: bytes, plan: Plan, importer: Importer) -> Found:
-    """All that an upload holds, read whole before any of it is published. Raises Unreadable where it holds no rows."""
+    """All that an upload holds, read whole before any of it is published. Raises Unreadable where it holds no rows
+    or too many."""
     kind = format_of(content[:_HEAD_BYTES])
     stream = records(io.BytesIO(content), kind)
     ahead = list(_through_first_record(stream))
@@ -99,6 +102,8 @@ def read_upload(content: bytes, plan: Plan, importer: Importer) -> Found:
     reader = Reader(column_map(preset, plan.own), plan.now_us, plan.spread)
     found = Found(kind, preset, importer.source, empty=dict.fromkeys(plan.own))
     for each in chain(ahead, stream):
+        if found.rows >= MOST_ROWS:
+            raise Unreadable(f"the file holds more than {MOST_ROWS:,} rows", "Send it in pieces, with first_row.")
         _take(each, plan, reader, importer, found)
     if not found.rows:
         raise Unreadable("the file holds no rows", "Give a file with a JSON object a line, or CSV with a header.")
