@@ -14,9 +14,10 @@ from experiment_core.projection.draws import Keys
 class Pairs:
     """Columns of such calls that were answered, of one baseline and one candidate: a pilot's, and earlier runs'.
 
-    `key`: the request's, from `row_keys` with the projection's seed; a row of the window with the same key counts as called, and keeps what the
-    call met. `chance`: with what probability the row was chosen out of the window (from `choose`, or size over rows
-    for a plain draw), above 0 to 1; 0 for a pair from elsewhere. `ttft_ms` is NaN where it was not measured.
+    `key`: the request's, from `row_keys` with the projection's seed; a row of the window with the same key counts as
+    called, and keeps what the call met. `chance`: with what probability the row was chosen out of the window (from
+    `choose`, or size over rows for a plain draw), above 0 to 1; 0 for a pair from elsewhere. `ttft_ms` is NaN where it
+    was not measured.
     """
 
     key: Keys
