@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from experiment_core.estimate import RewardModel, mean_with_interval, off_policy, self_normalised
-from modelux_runtime.settings import child_environment
 
 TOY_REWARD, TOY_WEIGHT = np.array([1.0, 0.0, 1.0]), np.array([2.0, 1.0, 0.5])
 
 
-def bandit(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Clicks and propensities of a log, or a skip."""
-    given = child_environment({}).get("MODELUX_TEST_DATA")
-    folder = Path(given) if given else Path(__file__).parents[4] / "shared" / "data"
-    file = folder / "obd" / name
-    if not file.exists():
-        pytest.skip(f"the bandit logs are not here: put {name} into obd/ of MODELUX_TEST_DATA")
+def bandit(file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Clicks and propensities of a log."""
     with file.open() as lines:
         rows = [(float(row["click"]), float(row["propensity_score"])) for row in csv.DictReader(lines)]
     return np.array(rows).T[0], np.array(rows).T[1]
@@ -92,8 +87,8 @@ def test_doubly_robust_covers_and_is_narrower_with_a_good_model() -> None:
     assert narrower == 300
 
 
-def test_real_logs_give_the_reference_estimate_of_the_uniform_policy() -> None:
-    clicks, propensity = bandit("bts_men.csv")
+def test_real_logs_give_the_reference_estimate_of_the_uniform_policy(recorded: Callable[[str], Path]) -> None:
+    clicks, propensity = bandit(recorded("obd/bts_men.csv"))
     found = off_policy(clicks, propensity, np.full(len(clicks), 1 / 34))
     assert found.effective_rows == pytest.approx(656, abs=1)
     assert found.ips is not None
@@ -104,9 +99,9 @@ def test_real_logs_give_the_reference_estimate_of_the_uniform_policy() -> None:
     assert (found.snips.interval.upper or 0.0) - found.snips.value == pytest.approx(0.00162, abs=1e-5)
 
 
-def test_the_truth_of_the_real_logs_lies_in_the_interval() -> None:
-    clicks, propensity = bandit("bts_men.csv")
-    truth = float(bandit("random_men.csv")[0].mean())
+def test_the_truth_of_the_real_logs_lies_in_the_interval(recorded: Callable[[str], Path]) -> None:
+    clicks, propensity = bandit(recorded("obd/bts_men.csv"))
+    truth = float(bandit(recorded("obd/random_men.csv"))[0].mean())
     found = off_policy(clicks, propensity, np.full(len(clicks), 1 / 34)).snips
     assert found is not None
     assert truth == pytest.approx(0.0046, abs=1e-5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -56,6 +56,23 @@ def test_the_same_rows_and_seed_give_the_same_summary() -> None:
     rows = tables.table(tables.side(1, 500), tables.side(2, 500))
     assert summarise(rows, seed=3) == summarise(rows, seed=3)
     assert summarise(rows, seed=3) != summarise(rows, seed=4)
+
+
+def test_a_summary_holds_plain_values_alone() -> None:
+    rows = tables.table(tables.side(1, 500), tables.side(2, 500), np.arange(500) // 4, 0.9)
+    kinds: set[type] = set()
+
+    def walk(value: object) -> None:
+        if isinstance(value, dict):
+            walk(list(value.values()))
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                walk(item)
+        else:
+            kinds.add(type(value))
+
+    walk(asdict(summarise(replace(rows, weight=np.linspace(1, 2, 500)), seed=1)))
+    assert kinds <= {int, float, str, type(None)}
 
 
 def test_failures_show_in_the_error_rate_and_never_as_quick_answers() -> None:
