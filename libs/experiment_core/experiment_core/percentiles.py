@@ -110,7 +110,8 @@ def change(baseline: Column, candidate: Column, units: Units, q: float, seed: in
 def _correlation(first: Floats, second: Floats, units: Units) -> float:
     a, b = units.totals(first), units.totals(second)
     scale = math.sqrt(inner(a, a) * inner(b, b))
-    return min(1.0, max(-1.0, inner(a, b) / scale)) if scale > 0 else 0.0
+    # Rounded, so that a column has no trace of an angle to itself.
+    return min(1.0, max(-1.0, round(inner(a, b) / scale, 12))) if scale > 0 else 0.0
 
 
 def _tied_ranks(correlation: float, seed: int) -> tuple[Ranks, Ranks]:
