@@ -9,7 +9,7 @@ import numpy as np
 
 from experiment_core.arrays import Floats, Ints
 from experiment_core.projection.calls import Calls, Draw, Draws
-from experiment_core.projection.draws import Keys
+from experiment_core.projection.draws import DONOR, FAILURE, Keys, uniforms
 from experiment_core.projection.windows import Window
 
 ENOUGH = 30
@@ -68,12 +68,13 @@ class Evidence:
     def draws(self, targets: Ints, hours: Ints, keys: Keys, attempt: int, output_tokens: Floats) -> Draws:
         """`draw` for columns of rows: the same figures, bit by bit."""
         found = Draws.unknown(len(keys))
+        failing, donor = uniforms(keys, FAILURE, attempt), uniforms(keys, DONOR, attempt)
         order = np.lexsort((hours, targets))
         changed = (np.diff(targets[order]) != 0) | (np.diff(hours[order]) != 0)
         for rows in np.split(order, np.flatnonzero(changed) + 1) if len(order) else ():
             window = self.window(int(targets[rows[0]]), int(hours[rows[0]]))
             if window is not None:
-                found.put(rows, window.draws(keys[rows], attempt, output_tokens[rows]))
+                found.put(rows, window.draws(failing[rows], donor[rows], output_tokens[rows]))
         return found
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from experiment_core.arrays import Bools, Floats
 from experiment_core.projection.calls import KINDS, Calls, Draw, Draws
-from experiment_core.projection.draws import DONOR, FAILURE, Keys, uniform, uniforms
+from experiment_core.projection.draws import DONOR, FAILURE, uniform
 
 NEAREST = 31
 """Answers of nearly the same length that lend their latency, at most; those of exactly this length count on top."""
@@ -66,11 +66,10 @@ class Window:
         known = ttft == ttft
         return Draw("ok", int(self.answers.status[at]), latency, min(ttft, latency) if known else None, self.hours)
 
-    def draws(self, keys: Keys, attempt: int, output_tokens: Floats) -> Draws:
-        """What an attempt of each row meets here."""
-        donor = uniforms(keys, DONOR, attempt)
-        failed = uniforms(keys, FAILURE, attempt) < self.failure_rate
-        found = Draws.unknown(len(keys))
+    def draws(self, failing: Floats, donor: Floats, output_tokens: Floats) -> Draws:
+        """What an attempt of each row meets here, from its chances for `FAILURE` and `DONOR`."""
+        failed = failing < self.failure_rate
+        found = Draws.unknown(len(donor))
         found.window_hours[:] = self.hours
         at = (donor[failed] * len(self.failures.kind)).astype(np.int64)
         found.kind[failed], found.status[failed] = self.failures.kind[at], self.failures.status[at]
