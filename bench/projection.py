@@ -7,7 +7,7 @@ pairs are picked from all ordered pairs by a seeded hash; each is projected REPE
 What a projection may know:
 
 - cost, naive: the logged model's tokens, and the candidate's price. Nothing of the candidate's calls.
-- cost, pilot: these, and the candidate's tokens on 50 requests that `projection.choose` picked. Window: all requests.
+- cost, pilot: these, and the candidate's tokens on 50 requests that `pilots.choose` picked. Window: all requests.
 - latency: requests are halved by a seeded hash, anew each time. One half is the window that is projected. Of it the
   candidate's 50 calls of a pilot are known, tokens and latencies (and count as measured, as in the product). The other
   half are the candidate's own past calls, of which output tokens and latencies are known: none of them is of a request
@@ -37,19 +37,14 @@ from pathlib import Path
 import numpy as np
 
 from experiment_core.arrays import Floats, Ints
-from experiment_core.projection import (
-    Calls,
-    Draws,
-    Evidence,
-    Knowledge,
-    Logged,
-    Pairs,
-    TokenModel,
-    choose,
-    costs,
-    project,
-    row_keys,
-)
+from experiment_core.projection.calls import Calls, Draws
+from experiment_core.projection.costs import costs
+from experiment_core.projection.draws import row_keys
+from experiment_core.projection.evidence import Evidence
+from experiment_core.projection.pairs import Pairs
+from experiment_core.projection.pilots import choose
+from experiment_core.projection.project import Knowledge, Logged, project
+from experiment_core.projection.tokens import TokenModel
 from modelux_providers.catalog import Catalog
 from modelux_providers.vendors import VENDORS
 from routing_core.pricing import Price

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import experiment_core.projection as projection
 from experiment_core.arrays import Ints
 from experiment_core.projection.calls import Calls, Draws
 from experiment_core.projection.draws import row_keys
@@ -165,10 +164,6 @@ def test_a_target_without_a_price_is_refused_by_name() -> None:
 
 def test_no_rows_cost_nothing() -> None:
     assert part(np.zeros(0, np.int64)).total.nano.value == 0
-
-
-def test_the_public_names_are_there() -> None:
-    assert all(hasattr(projection, name) for name in projection.__all__)
 
 
 def test_the_benchmark_runs_on_a_folder_with_other_models(tmp_path: Path) -> None:
