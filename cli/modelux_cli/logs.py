@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from modelux_cli.api import Api
@@ -12,9 +12,9 @@ from modelux_cli.api import Api
 Row = dict[str, Any]
 
 
-def list_logs(api: Api, filters: Mapping[str, Any], as_json: bool) -> None:
-    """Newest first, one line a request."""
-    rows: list[Row] = api.get("/logs", filters)["data"]
+def list_logs(api: Api, filters: Mapping[str, Any], tags: Sequence[str], as_json: bool) -> None:
+    """Newest first, one line a request. `tags`: those that a request must have, `key=value` or `key:value`."""
+    rows: list[Row] = api.get("/logs", {**filters, "tag": [_tag(each) for each in tags]})["data"]
     if as_json:
         print(json.dumps(rows))
         return
@@ -28,6 +28,15 @@ def show_trace(api: Api, request_id: str, as_json: bool) -> None:
     """One request: its attempts, the decision, the reason, cost, latency, project and config."""
     row: Row = api.get(f"/logs/{request_id}")["data"]
     print(json.dumps(row) if as_json else "\n".join(trace_lines(row)))
+
+
+def _tag(written: str) -> str:
+    """`key:value`, as the API takes it, also where it was written as `key=value` as for budgets.
+
+    The sign that comes first parts the two: a value may hold both.
+    """
+    name, equals, value = written.partition("=")
+    return f"{name}:{value}" if equals and ":" not in name else written
 
 
 def _line(row: Row) -> Iterator[str]:

@@ -70,7 +70,7 @@ def simulator(
 def logs(
     trace: Annotated[str, typer.Option("--trace", help="Explain one request by its id.", metavar="REQUEST_ID")] = "",
     model: Annotated[str, typer.Option(help="Only calls that this model answered.")] = "",
-    tag: Annotated[list[str] | None, typer.Option(help="Only calls with this tag, `key:value`; repeatable.")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Only calls with this tag, `key=value`; repeatable.")] = None,
     status: Annotated[int | None, typer.Option(help="Only calls answered with this HTTP status.")] = None,
     source: Annotated[str, typer.Option(help="Only calls that were imported under this name.")] = "",
     limit: Annotated[int, typer.Option(help="How many.", min=1, max=200)] = 20,
@@ -88,8 +88,8 @@ def logs(
         if trace:
             show_trace(api, trace, json)
         else:
-            wanted = {"model": model, "tag": tag or [], "status": status, "source": source, "limit": limit}
-            list_logs(api, wanted, json)
+            wanted = {"model": model, "status": status, "source": source, "limit": limit}
+            list_logs(api, wanted, tag or [], json)
 
 
 def main() -> None:

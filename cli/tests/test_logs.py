@@ -1,8 +1,14 @@
-"""How a logged request is explained on a terminal."""
+"""How logged requests are asked for, and explained on a terminal."""
 
 from __future__ import annotations
 
-from modelux_cli.logs import trace_lines
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from modelux_cli.api import Api
+from modelux_cli.logs import list_logs, trace_lines
 
 ROW: dict[str, object] = {
     "request_id": "req_a1b2c3",
@@ -103,3 +109,26 @@ def test_an_imported_request_says_where_it_came_from_and_what_it_does_not_tell()
     assert lines[0] == "[modelux] req_a1b2c3 gpt-4o-mini - $0.002134 200"
     assert lines[-1] == "  imported: litellm"
     assert "  latency: ttlt_-" in lines
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        pytest.param("team:search", "team:search", id="as the API takes it"),
+        pytest.param("team=search", "team:search", id="as for budgets"),
+        pytest.param("url=http://x/?a=b", "url:http://x/?a=b", id="a value with both signs"),
+        pytest.param("url:http://x/?a=b", "url:http://x/?a=b", id="the same, as the API takes it"),
+        pytest.param("team=", "team:", id="an empty value"),
+        pytest.param("team", "team", id="no value: the API says what to mend"),
+    ],
+)
+def test_a_tag_is_taken_with_either_sign(monkeypatch: pytest.MonkeyPatch, written: str, asked: str) -> None:
+    seen: list[Mapping[str, Any] | None] = []
+
+    def get(api: Api, path: str, parameters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        seen.append(parameters)
+        return {"data": []}
+
+    monkeypatch.setattr(Api, "get", get)
+    list_logs(Api("http://localhost", "key"), {"model": "gpt-4o"}, [written, "run_id=7"], as_json=True)
+    assert seen == [{"model": "gpt-4o", "tag": [asked, "run_id:7"]}]
