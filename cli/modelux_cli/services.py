@@ -22,11 +22,12 @@ SERVICES: Mapping[str, Entry] = {
     "proxy": Entry("modelux_proxy.service", "Routes, serves and records every call"),
     "config": Entry("modelux_config.service", "Owns projects, credentials, keys and versioned routing configs"),
     "ingest": Entry("modelux_ingest.service", "Writes request events to ClickHouse and folds provider health"),
+    "replay": Entry("modelux_replay.service", "Replays logged traffic under a candidate policy"),
     "management": Entry("modelux_management.service", "Serves the REST API under /manage/v1"),
 }
 
 LAYOUTS: Mapping[str, Sequence[Sequence[str]]] = {
-    "embedded": (("proxy",), ("config", "ingest", "management")),
+    "embedded": (("proxy",), ("config", "ingest", "replay", "management")),
     "cluster": tuple((name,) for name in SERVICES),
 }
 """How services are grouped into processes in each form."""

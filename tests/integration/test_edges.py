@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -70,11 +71,31 @@ def import_history(product: Product, project: Project) -> Callable[[Any], bool]:
     )
 
 
+def run_an_experiment(product: Product, project: Project) -> Callable[[Any], bool]:
+    """Over one imported request, so that there are results."""
+    import_history(product, project)
+    product.until_logged(project, 1)
+    day = timedelta(days=1)
+    body = {
+        "name": "edges",
+        "projectId": project.id,
+        "candidatePolicy": "single",
+        "candidateConfig": {"model": "gpt-4o-mini"},
+        "windowStart": (datetime.now(UTC) - day).isoformat(),
+        "windowEnd": datetime.now(UTC).isoformat(),
+    }
+    made = product.made("/experiments", body)
+    return lambda event: getattr(event, "experiment_id", "") == made["id"]
+
+
 PRODUCE: Mapping[str, Callable[[Product, Project], Callable[[Any], bool]]] = {
     "request.completed": complete_a_request,
     "log.imported": import_history,
     "provider.health_changed": let_a_provider_fail,
     "config.changed": change_a_config,
+    "experiment.commands": run_an_experiment,
+    "experiment.results": run_an_experiment,
+    "experiment.completed": run_an_experiment,
 }
 """What makes the producer of each topic speak; answers how to recognise what it said."""
 

@@ -49,7 +49,7 @@ class Machine:
 
     def environment(self, process: str) -> dict[str, str]:
         """The environment of one process of services."""
-        config = f"unix:{self.config_socket}"
+        config, replay = f"unix:{self.config_socket}", f"unix:{self.config_socket.with_name('replay.sock')}"
         return child_environment(
             {
                 "MODELUX_DATABASE_URL": self.urls.database,
@@ -58,6 +58,8 @@ class Machine:
                 "MODELUX_ENCRYPTION_KEY": self.secrets.encryption_key,
                 "MODELUX_CONFIG_URL": config,
                 "MODELUX_CONFIG_LISTEN": config,
+                "MODELUX_REPLAY_URL": replay,
+                "MODELUX_REPLAY_LISTEN": replay,
                 "MODELUX_HEALTH_PORT": str(self.ports.health[process]),
                 "MODELUX_PROXY_HOST": self.host,
                 "MODELUX_PROXY_PORT": str(self.ports.proxy),

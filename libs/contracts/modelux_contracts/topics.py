@@ -9,6 +9,7 @@ from google.protobuf.message import Message as Proto
 
 from modelux.events.v1.budget_pb2 import BudgetAlert, BudgetExceeded, PriceUnknown, RunAborted, RunLooping
 from modelux.events.v1.config_pb2 import ConfigChanged
+from modelux.events.v1.experiment_pb2 import ExperimentCommand, ExperimentCompleted, ExperimentResults
 from modelux.events.v1.health_pb2 import ProviderHealthChanged
 from modelux.events.v1.request_pb2 import RequestCompleted
 
@@ -40,6 +41,9 @@ BUDGET_EXCEEDED = Topic("budget.exceeded", BudgetExceeded, "config", (), key="or
 RUN_ABORTED = Topic("run.aborted", RunAborted, "config", (), key="organization_id")
 RUN_LOOPING = Topic("run.looping", RunLooping, "ingest", (), key="project_id")
 PRICE_UNKNOWN = Topic("price.unknown", PriceUnknown, "ingest", (), key="project_id")
+EXPERIMENT_COMMANDS = Topic("experiment.commands", ExperimentCommand, "replay", ("replay",), key="experiment_id")
+EXPERIMENT_RESULTS = Topic("experiment.results", ExperimentResults, "replay", ("ingest",), key="experiment_id")
+EXPERIMENT_COMPLETED = Topic("experiment.completed", ExperimentCompleted, "replay", (), key="organization_id")
 
 TOPICS: Mapping[str, Topic] = {
     t.name: t
@@ -53,6 +57,9 @@ TOPICS: Mapping[str, Topic] = {
         RUN_ABORTED,
         RUN_LOOPING,
         PRICE_UNKNOWN,
+        EXPERIMENT_COMMANDS,
+        EXPERIMENT_RESULTS,
+        EXPERIMENT_COMPLETED,
     )
 }
 

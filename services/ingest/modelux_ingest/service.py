@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from modelux_bus.consume import consume
-from modelux_contracts.topics import LOG_IMPORTED, REQUEST_COMPLETED
+from modelux_contracts.topics import EXPERIMENT_RESULTS, LOG_IMPORTED, REQUEST_COMPLETED
 from modelux_ingest import metrics
 from modelux_ingest.consumer import Writer
+from modelux_ingest.experiments import ResultsWriter
 from modelux_ingest.schema import prepare
 from modelux_runtime.platform import Platform
 from modelux_runtime.service import Service, Tasks
@@ -34,12 +35,18 @@ class IngestSettings:
 
 @asynccontextmanager
 async def serve(settings: IngestSettings, platform: Platform) -> AsyncIterator[Tasks]:
-    """Reads `request.completed` and `log.imported`, writes ClickHouse, answers `provider.health_changed`."""
+    """Reads requests, served and imported, and results of experiments; writes ClickHouse, tells of health."""
     prepared = asyncio.Event()
     platform.readiness[GROUP] = lambda: None if prepared.is_set() else "waiting for ClickHouse"
     counted = metrics.meters()
     linger_s = settings.linger_ms / 1000
     writer = Writer(platform.analytics, now_us=lambda: time.time_ns() // 1000, linger_s=linger_s, meters=counted)
+
+    handlers = {
+        REQUEST_COMPLETED.name: writer.handle,
+        LOG_IMPORTED.name: writer.handle_imported,
+        EXPERIMENT_RESULTS.name: ResultsWriter(platform.analytics).handle,
+    }
 
     async def run() -> None:
         await prepare(platform.analytics, settings.retention_days)
@@ -47,7 +54,7 @@ async def serve(settings: IngestSettings, platform: Platform) -> AsyncIterator[T
         await consume(
             platform.bus,
             GROUP,
-            {REQUEST_COMPLETED.name: writer.handle, LOG_IMPORTED.name: writer.handle_imported},
+            handlers,
             max_messages=settings.batch_rows,
             max_wait_s=1.0,
             overlap=OVERLAP,

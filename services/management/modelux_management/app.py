@@ -13,11 +13,13 @@ from modelux_management.admin import Admin
 from modelux_management.authorized import Routes
 from modelux_management.edge import App, Edge
 from modelux_management.failures import ProblemBody, install
+from modelux_management.replays import Replays
 from modelux_management.routes import (
     audit,
     budget_checks,
     budgets,
     credentials,
+    experiments,
     imports,
     keys,
     logs,
@@ -50,6 +52,7 @@ ROUTES: Sequence[Routes] = (
     budget_checks.routes,
     budgets.routes,
     imports.routes,
+    experiments.routes,
     logs.routes,
     audit.routes,
 )
@@ -64,7 +67,9 @@ Times are ISO 8601 with an offset. Lists give `next_cursor`. POSTs take an `Idem
 """
 
 
-def build(admin: Admin, logs: Logs, hosts: Collection[str], bus: Bus | None = None) -> App:
+def build(
+    admin: Admin, logs: Logs, hosts: Collection[str], bus: Bus | None = None, replays: Replays | None = None
+) -> App:
     """The whole ASGI application. `hosts`: the names it answers to; `*` for any. Without a bus imports are refused."""
     app = build_api()
     app.state.admin = admin
@@ -72,6 +77,7 @@ def build(admin: Admin, logs: Logs, hosts: Collection[str], bus: Bus | None = No
     app.state.catalog = Catalog.load()
     app.state.repricing = asyncio.Semaphore(_REPORTS)
     app.state.bus = bus
+    app.state.replays = replays
     app.state.importing = asyncio.Semaphore(_UPLOADS)
     return Edge(app, frozenset(hosts))
 

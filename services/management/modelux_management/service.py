@@ -10,10 +10,12 @@ from typing import cast
 
 from modelux_management.admin import Admin
 from modelux_management.app import build
+from modelux_management.replays import Replays
 from modelux_runtime.http import App, listen, serve_app
 from modelux_runtime.platform import Platform
 from modelux_runtime.service import Service, Tasks
 from modelux_runtime.settings import setting
+from modelux_store.experiments import ExperimentRows
 from modelux_store.logs import Logs
 
 log = logging.getLogger(__name__)
@@ -33,8 +35,9 @@ async def serve(settings: ManagementSettings, platform: Platform) -> AsyncIterat
     """Listens, then serves until cancelled. Neither the config service nor ClickHouse nor the bus needs to be up."""
     hosts = {name.strip().lower() for name in settings.hosts.split(",") if name.strip()}
     # Cursors are signed with what every replica knows and no caller does: the address with its password.
-    logs = Logs(platform.analytics, platform.settings.clickhouse_url.encode())
-    app = build(Admin(platform.config), logs, hosts, platform.bus)
+    cursor_key = platform.settings.clickhouse_url.encode()
+    logs, rows = Logs(platform.analytics, cursor_key), ExperimentRows(platform.analytics, cursor_key)
+    app = build(Admin(platform.config), logs, hosts, platform.bus, Replays(platform.replay, rows))
     sock = listen(settings.host, settings.port)
     log.info("management API on http://%s:%s", *sock.getsockname()[:2])
     try:
@@ -43,4 +46,6 @@ async def serve(settings: ManagementSettings, platform: Platform) -> AsyncIterat
         sock.close()
 
 
-SERVICE = Service("management", ManagementSettings, needs=frozenset({"config", "analytics", "bus"}), serve=serve)
+SERVICE = Service(
+    "management", ManagementSettings, needs=frozenset({"config", "replay", "analytics", "bus"}), serve=serve
+)

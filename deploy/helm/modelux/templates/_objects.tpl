@@ -56,6 +56,10 @@ app.kubernetes.io/component: {{ .name }}
 - name: MODELUX_CONFIG_URL
   value: dns:///{{ include "modelux.fullname" (dict "root" .root "name" "config") }}:{{ .root.Values.components.config.port }}
 {{- end }}
+{{- if has "replay" .component.needs }}
+- name: MODELUX_REPLAY_URL
+  value: dns:///{{ include "modelux.fullname" (dict "root" .root "name" "replay") }}:{{ .root.Values.components.replay.port }}
+{{- end }}
 {{- range $name, $value := .component.env }}
 - name: {{ $name }}
   value: {{ $value | quote }}

@@ -1,0 +1,244 @@
+"""The records of experiments and the states they go through, in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, cast, get_args
+
+from modelux.events.v1.experiment_pb2 import ExperimentCommand, ExperimentCompleted
+from modelux.replay.v1 import replay_pb2 as pb
+from modelux_bus.base import Message
+from modelux_contracts import codec
+from modelux_contracts.topics import EXPERIMENT_COMMANDS, EXPERIMENT_COMPLETED
+from modelux_replay.problems import not_found
+from modelux_replay.statements import sql
+from modelux_store import outbox
+from modelux_store.database import Database, Transaction
+
+Status = Literal["pending", "running", "completed", "failed", "cancelled"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+TRANSITIONS: Mapping[Status, tuple[Status, ...]] = {
+    "pending": ("running", "failed", "cancelled"),
+    "running": ("completed", "failed", "cancelled"),
+    "completed": (),
+    "failed": (),
+    "cancelled": (),
+}
+"""Where each status may lead. What has ended stays as it is."""
+SILENT_US = 15_000_000
+"""A run without a sign of life for so long has lost its process."""
+LOST_US = 3_000_000
+"""A new experiment that nobody took up by then is looked for: its command may be queued behind a long run."""
+
+Row = Mapping[str, object]
+
+
+class Changed(Exception):
+    """Somebody else changed the experiment meanwhile: read it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """One row. Times in microseconds since the epoch, 0 where there is none."""
+
+    id: str
+    organization_id: str
+    project_id: str
+    spec: pb.ExperimentSpec
+    candidate_reference: str
+    policy: str = field(repr=False)
+    configuration: bytes = field(repr=False)
+    window_start_us: int
+    window_end_us: int
+    seed: int
+    status: Status
+    status_reason: str
+    revision: int
+    epoch: int
+    rows_total: int
+    rows_done: int
+    created_at_us: int
+    started_at_us: int
+    finished_at_us: int
+    created_by: str
+    summary: str = field(repr=False)
+    request_hash: bytes | None = field(repr=False)
+
+    def record(self, promotions: tuple[pb.Promotion, ...] = (), *, whole: bool = True) -> pb.ExperimentRecord:
+        """As the service answers; a list leaves the summary out."""
+        return pb.ExperimentRecord(
+            id=self.id,
+            organization_id=self.organization_id,
+            spec=self.spec,
+            candidate_reference=self.candidate_reference,
+            window_start_us=self.window_start_us,
+            window_end_us=self.window_end_us,
+            status=self.status,
+            status_reason=self.status_reason,
+            rows_total=self.rows_total,
+            rows_done=self.rows_done,
+            created_at_us=self.created_at_us,
+            started_at_us=self.started_at_us,
+            finished_at_us=self.finished_at_us,
+            created_by=self.created_by,
+            seed=self.seed,
+            summary_json=self.summary.encode() if whole else b"",
+            promotions=promotions,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """What is stored of an experiment when it is created. `request_hash` tells equal requests."""
+
+    experiment: Experiment
+    idempotency_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Experiments:
+    """All reads and writes of the schema. Every method is one transaction; raises `Unavailable`."""
+
+    database: Database
+
+    async def create(self, new: New) -> Experiment:
+        """Stores it together with the command to run it. Raises `AlreadyExists` for a used idempotency key."""
+        one = new.experiment
+        async with self.database.transaction() as tx:
+            values = {name: getattr(one, name) for name in _STORED}
+            values |= {"spec": one.spec.SerializeToString(), "now_us": one.created_at_us}
+            await tx.execute(sql("experiments", "insert"), values | {"idempotency_key": new.idempotency_key})
+            command = ExperimentCommand(experiment_id=one.id, kind="run")
+            await outbox.append(tx, _message(EXPERIMENT_COMMANDS.name, one.id, command, f"{one.id}.run"))
+        return one
+
+    async def repeated(self, organization_id: str, created_by: str, key: str) -> Experiment | None:
+        """What a request with this idempotency key created before."""
+        wanted = {"organization_id": organization_id, "created_by": created_by, "idempotency_key": key}
+        return await self._one("by_idempotency_key", wanted)
+
+    async def get(self, organization_id: str, identifier: str) -> Experiment:
+        """Raises a 404 problem where the organization has none of that id."""
+        found = await self._one("get", {"organization_id": organization_id, "id": identifier})
+        if found is None:
+            raise not_found("experiment", identifier)
+        return found
+
+    async def page(
+        self, organization_id: str, project_id: str, status: str, *, after: str, limit: int
+    ) -> list[Experiment]:
+        """Newest first, those older than the id `after`."""
+        wanted = {"organization_id": organization_id, "project_id": project_id, "status": status}
+        async with self.database.transaction() as tx:
+            rows = await tx.fetch_all(sql("experiments", "list"), wanted | {"after": after, "limit": limit})
+        return [_experiment(row) for row in rows]
+
+    async def claim(self, identifier: str, now_us: int) -> Experiment | None:
+        """Makes this process the one that runs it; None where another does or it has ended."""
+        return await self._one("claim", {"id": identifier, "now_us": now_us, "silent_before_us": now_us - SILENT_US})
+
+    async def progress(self, one: Experiment, *, rows_total: int, rows_done: int, now_us: int) -> bool:
+        """A sign of life. False where the run was cancelled or another process has taken it over: stop."""
+        values = {"id": one.id, "epoch": one.epoch, "now_us": now_us, "rows_total": rows_total, "rows_done": rows_done}
+        async with self.database.transaction() as tx:
+            return await tx.fetch_one(sql("experiments", "progress"), values) is not None
+
+    async def end(
+        self, one: Experiment, status: Status, now_us: int, *, completed: ExperimentCompleted, summary: str = ""
+    ) -> Experiment:
+        """Ends it together with the event that says so, for the reason that the event names.
+
+        Raises `Changed` where the record is no longer the one that was read. A status that does not lead there is a
+        programming error.
+        """
+        assert status in TRANSITIONS[one.status], f"{one.status} does not lead to {status}"
+        values: dict[str, object] = {"id": one.id, "revision": one.revision, "status": status}
+        values |= {"reason": completed.reason, "finished_at_us": now_us, "summary": summary}
+        async with self.database.transaction() as tx:
+            row = await tx.fetch_one(sql("experiments", "transition"), values)
+            if row is None:
+                raise Changed
+            message = _message(EXPERIMENT_COMPLETED.name, one.organization_id, completed, f"{one.id}.completed")
+            await outbox.append(tx, message)
+        return _experiment(row)
+
+    async def waiting(self, now_us: int) -> list[str]:
+        """Ids of what nobody runs, oldest first."""
+        values = {"pending_before_us": now_us - LOST_US, "silent_before_us": now_us - SILENT_US}
+        async with self.database.transaction() as tx:
+            return [cast(str, row["id"]) for row in await tx.fetch_all(sql("experiments", "waiting"), values)]
+
+    async def promotions(self, identifier: str) -> tuple[pb.Promotion, ...]:
+        async with self.database.transaction() as tx:
+            return await _promotions(tx, identifier)
+
+    async def promotion(self, identifier: str, wanted: pb.Promotion) -> pb.Promotion | None:
+        """The same promotion as `wanted`, where it was made before."""
+        values: dict[str, object] = {"id": identifier, "routing_config_id": wanted.routing_config_id}
+        values |= {"mode": wanted.mode, "weight": wanted.weight}
+        async with self.database.transaction() as tx:
+            row = await tx.fetch_one(sql("experiments", "promotion"), values)
+        return _promotion(row) if row else None
+
+    async def promoted(self, identifier: str, made: pb.Promotion) -> tuple[pb.Promotion, ...]:
+        """Keeps that it was promoted; all promotions there are then."""
+        values: dict[str, object] = {"id": identifier, "now_us": made.at_us, "actor": made.actor, "slug": made.slug}
+        values |= {"routing_config_id": made.routing_config_id, "version": made.version}
+        async with self.database.transaction() as tx:
+            await tx.execute(sql("experiments", "promoted"), values | {"mode": made.mode, "weight": made.weight})
+            return await _promotions(tx, identifier)
+
+    async def _one(self, name: str, values: Mapping[str, object]) -> Experiment | None:
+        async with self.database.transaction() as tx:
+            row = await tx.fetch_one(sql("experiments", name), values)
+        return _experiment(row) if row else None
+
+
+def completed_event(one: Experiment, status: Status, reason: str, now_us: int) -> ExperimentCompleted:
+    """What is said of every end; the numbers of a comparison come on top."""
+    return ExperimentCompleted(
+        experiment_id=one.id,
+        organization_id=one.organization_id,
+        project_id=one.project_id,
+        name=one.spec.name,
+        status=status,
+        reason=reason,
+        rows=one.rows_done,
+        at_us=now_us,
+    )
+
+
+_STORED = (
+    "id",
+    "organization_id",
+    "project_id",
+    "candidate_reference",
+    "policy",
+    "configuration",
+    "window_start_us",
+    "window_end_us",
+    "seed",
+    "created_by",
+    "request_hash",
+)
+
+
+async def _promotions(tx: Transaction, identifier: str) -> tuple[pb.Promotion, ...]:
+    rows = await tx.fetch_all(sql("experiments", "promotions"), {"id": identifier})
+    return tuple(_promotion(row) for row in rows)
+
+
+def _promotion(row: Row) -> pb.Promotion:
+    names = [each.name for each in pb.Promotion.DESCRIPTOR.fields]
+    return pb.Promotion(**{name: row[name] for name in names})  # type: ignore[arg-type]  # as below
+
+
+def _experiment(row: Row) -> Experiment:
+    values = {name: row[name] for name in Experiment.__dataclass_fields__}
+    spec = pb.ExperimentSpec.FromString(cast(bytes, row["spec"]))
+    return Experiment(**{**values, "spec": spec})  # type: ignore[arg-type]  # columns carry the names of the fields
+
+
+def _message(topic: str, key: str, event: ExperimentCommand | ExperimentCompleted, identity: str) -> Message:
+    return Message(topic, key.encode(), codec.encode(event), identity, codec.headers(topic))

@@ -1,0 +1,144 @@
+"""The contract between the life of an experiment and the simulation of its rows: what goes in, and what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import pyarrow as pa
+
+from modelux_providers.catalog import CredentialFacts, PriceOverride
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A policy as it is stored. `slug` is empty and `version` 0 where it was never saved."""
+
+    slug: str
+    version: int
+    policy_json: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """All that a simulation knows beside the rows. Plain data: it is sent to other processes."""
+
+    project_id: str
+    seed: int
+    candidate: Document
+    versions: tuple[Document, ...]
+    """Every version of every routing config of the project, archived ones too."""
+    active: Mapping[str, int]
+    """The active version of each slug that is in service."""
+    credentials: tuple[CredentialFacts, ...]
+    """Those that the project may use, in the order in which they are offered."""
+    prices: tuple[PriceOverride, ...]
+    """The organization's own, of all dates."""
+    calls: pa.Table = field(repr=False)
+    """Past attempts of the project in the window and somewhat before it: a table of `CALLS`, in no certain order."""
+    run_tag: str = "run_id"
+    """The tag whose values become `cluster`."""
+
+
+class Simulator(Protocol):
+    """Replays one batch of rows. `first_row` is the place of the first one in the window."""
+
+    def __call__(self, rows: pa.Table, first_row: int) -> pa.Table:
+        """A table of `RESULTS`, one row for each of `rows` (a table of `ROWS`), in order."""
+
+
+Prepare = Callable[[Plan], Simulator]
+"""`simulate.prepare`: called once per process, so that policies are parsed and evidence is sorted only once."""
+
+_MOMENT = pa.timestamp("us", "UTC")
+ROWS = pa.schema(
+    [
+        ("request_id", pa.string()),
+        ("started_at", _MOMENT),
+        ("endpoint", pa.string()),
+        ("requested_model", pa.string()),
+        ("config_slug", pa.string()),
+        ("config_version", pa.int32()),
+        ("policy_type", pa.string()),
+        ("outcome", pa.string()),
+        ("status", pa.uint16()),
+        ("error_code", pa.string()),
+        ("model", pa.string()),
+        ("provider", pa.string()),
+        ("credential_id", pa.string()),
+        ("stream", pa.bool_()),
+        ("tags", pa.map_(pa.string(), pa.string())),
+        ("end_user_id", pa.string()),
+        ("key_id", pa.string()),
+        ("input_tokens", pa.int64()),
+        ("output_tokens", pa.int64()),
+        ("cache_read_tokens", pa.int64()),
+        ("cache_write_tokens", pa.int64()),
+        ("reasoning_tokens", pa.int64()),
+        ("estimated_input_tokens", pa.int64()),
+        ("max_tokens", pa.int64()),
+        ("needs", pa.list_(pa.string())),
+        ("cost_nano", pa.int64()),
+        ("price_unknown", pa.bool_()),
+        ("latency_us", pa.int64()),
+        ("ttft_us", pa.int64()),
+        ("attempts", pa.uint16()),
+        ("source", pa.string()),
+        ("trace", pa.binary()),
+    ]
+)
+"""Columns of the request log, in order of (started_at, request_id); names and meaning as in ClickHouse."""
+
+CALLS = pa.schema(
+    [
+        ("model", pa.string()),
+        ("provider", pa.string()),
+        ("credential_id", pa.string()),
+        ("started_at", _MOMENT),
+        ("kind", pa.string()),
+        ("status", pa.uint16()),
+        ("latency_us", pa.int64()),
+        ("ttft_us", pa.int64()),
+        ("input_tokens", pa.int64()),
+        ("output_tokens", pa.int64()),
+    ]
+)
+"""Columns of the log of attempts; `started_at` is that of the request, `ttft_us` null where it was not measured."""
+
+_SIDE = (
+    ("model", pa.string()),
+    ("provider", pa.string()),
+    ("cost_nano", pa.int64()),
+    ("latency_us", pa.int64()),
+    ("ttft_us", pa.int64()),
+    ("status", pa.string()),
+    ("error_code", pa.string()),
+    ("input_tokens", pa.int64()),
+    ("output_tokens", pa.int64()),
+    ("attempts", pa.uint16()),
+)
+RESULTS = pa.schema(
+    [
+        ("row", pa.uint32()),
+        ("request_id", pa.string()),
+        ("started_at", _MOMENT),
+        ("evidence", pa.string()),
+        *((f"baseline_{name}", kind) for name, kind in _SIDE),
+        *((f"candidate_{name}", kind) for name, kind in _SIDE),
+        ("candidate_cost_low_nano", pa.int64()),
+        ("candidate_cost_high_nano", pa.int64()),
+        ("similarity", pa.float64()),
+        ("weight", pa.float64()),
+        ("stratum", pa.string()),
+        ("cluster", pa.string()),
+        ("reproduced", pa.bool_()),
+        ("trace", pa.binary()),
+    ]
+)
+"""Columns of ClickHouse's table `experiment_rows`, without the experiment's own.
+
+Null: cost, latency and time to first token of a candidate that cannot be evaluated, what was not measured, similarity
+that was not scored, `reproduced` where there is no trace. Statuses are `ok` or `error`, of a candidate that cannot be
+evaluated empty.
+"""

@@ -1,0 +1,164 @@
+"""The processes that simulate: started once, spawned and never forked, each with the plan it was last asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import pyarrow as pa
+
+from modelux_replay.plan import Plan, Prepare, Simulator
+
+T = TypeVar("T")
+
+MOST_BYTES = 4 * 1024 * 1024
+"""Of one message with results, before the bus's own framing: it takes 8 MiB."""
+SUMMARY_COLUMNS = (
+    "evidence",
+    "baseline_model",
+    "baseline_provider",
+    "baseline_cost_nano",
+    "baseline_latency_us",
+    "baseline_status",
+    "baseline_input_tokens",
+    "baseline_output_tokens",
+    "candidate_model",
+    "candidate_provider",
+    "candidate_cost_nano",
+    "candidate_cost_low_nano",
+    "candidate_cost_high_nano",
+    "candidate_latency_us",
+    "candidate_status",
+    "candidate_input_tokens",
+    "candidate_output_tokens",
+    "similarity",
+    "weight",
+    "cluster",
+    "reproduced",
+)
+"""What of the results the summary reads."""
+_PACKED = pa.ipc.IpcWriteOptions(compression="zstd")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One piece of work: a plan in a file, rows as an Arrow stream, and the columns that every result row gets."""
+
+    prepare: Prepare
+    """A function of a module, so that it can be named to another process."""
+    plan: str
+    rows: bytes = field(repr=False)
+    first_row: int
+    weight: float
+    constants: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a unit: `streams` in the shape of ClickHouse's table, `summary` with `SUMMARY_COLUMNS`."""
+
+    rows: int
+    streams: tuple[tuple[int, bytes], ...] = field(repr=False)
+    """Rows and Arrow stream of each part."""
+    summary: bytes = field(repr=False)
+
+
+class Pool:
+    """Worker processes, started at the first piece of work. `workers` 0: one for each core."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers or os.cpu_count() or 1
+        self._executor: ProcessPoolExecutor | None = None
+
+    async def run(self, work: Callable[..., T], *arguments: object) -> T:
+        """Runs a function of a module, in some worker. Raises what it raises."""
+        if self._executor is None:
+            self._executor = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"))
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
+
+    def reset(self) -> None:
+        """Gives up workers that died; the next piece of work starts new ones."""
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor = None
+
+    def close(self) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def shared(plan: Plan) -> Iterator[str]:
+    """The plan in a file that workers read, for as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="modelux-replay-") as folder:
+        path = Path(folder) / "plan"
+        path.write_bytes(msgspec.msgpack.encode(plan, enc_hook=stream_of))
+        yield str(path)
+
+
+def prepare(plan: Plan) -> Simulator:
+    """The simulator of a plan, in a worker: the rest of the service does not carry the simulation in memory."""
+    found: Simulator = import_module("modelux_replay.simulate").prepare(plan)
+    return found
+
+
+def run_unit(unit: Unit) -> Done:
+    """Simulates a unit, in a worker."""
+    rows = pa.ipc.open_stream(unit.rows).read_all()
+    results = _simulator(unit.prepare, unit.plan)(rows, unit.first_row)
+    if unit.weight != 1.0:
+        place = results.schema.get_field_index("weight")
+        weights = pa.array([unit.weight] * len(results), pa.float64())
+        results = results.set_column(place, "weight", weights)
+    whole = results
+    for name, value in unit.constants.items():
+        whole = whole.append_column(name, pa.array([value] * len(results)).dictionary_encode())
+    return Done(len(results), tuple(_parts(whole)), stream_of(results.select(SUMMARY_COLUMNS), packed=True))
+
+
+def stream_of(table: pa.Table, *, packed: bool = False) -> bytes:
+    """A table as an Arrow IPC stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=_PACKED if packed else None) as writer:
+        writer.write_table(table)
+    found: bytes = sink.getvalue().to_pybytes()
+    return found
+
+
+def _parts(table: pa.Table) -> Iterator[tuple[int, bytes]]:
+    """The table in halves of halves, until each fits into a message."""
+    stream = stream_of(table, packed=True)
+    if len(stream) <= MOST_BYTES or len(table) == 1:
+        yield len(table), stream
+        return
+    middle = len(table) // 2
+    yield from _parts(table.slice(0, middle))
+    yield from _parts(table.slice(middle))
+
+
+def _read(kind: type[object], stream: object) -> object:
+    """The tables of a plan, the only fields of it that MessagePack does not know."""
+    assert kind is pa.Table
+    assert isinstance(stream, bytes)
+    return pa.ipc.open_stream(stream).read_all()
+
+
+_prepared: dict[str, Simulator] = {}
+"""The simulator of the plan that this worker was last asked for."""
+
+
+def _simulator(prepare: Prepare, path: str) -> Simulator:
+    if path not in _prepared:
+        _prepared.clear()
+        _prepared[path] = prepare(msgspec.msgpack.decode(Path(path).read_bytes(), type=Plan, dec_hook=_read))
+    return _prepared[path]

@@ -1,0 +1,96 @@
+"""The replay service: its settings and its wiring."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelux_bus.consume import consume
+from modelux_contracts.topics import EXPERIMENT_COMMANDS
+from modelux_providers.catalog import Catalog
+from modelux_replay.consumer import Consumer
+from modelux_replay.desk import Desk
+from modelux_replay.experiments import Experiments
+from modelux_replay.pool import Pool, prepare
+from modelux_replay.promote import Promoter
+from modelux_replay.rpc import Edge
+from modelux_replay.runs import Runs
+from modelux_replay.spec import Limits
+from modelux_runtime.platform import Platform
+from modelux_runtime.rpc import serving
+from modelux_runtime.service import Service, Tasks
+from modelux_runtime.settings import setting
+from modelux_store.database import Database, Unavailable
+from modelux_store.migrate import migrate_postgres
+from modelux_store.outbox import relay
+
+log = logging.getLogger(__name__)
+
+GROUP = "replay"
+SCHEMAS = ("outbox", "replay")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySettings:
+    """`MODELUX_REPLAY_<FIELD>`."""
+
+    listen: str = setting("", "gRPC address to serve at; left out: MODELUX_REPLAY_URL, where that is a Unix socket")
+    workers: int = setting(0, "Processes that simulate; 0: one for each core")
+    max_rows: int = setting(50_000, "Most requests replayed by one experiment; of more so many are drawn evenly")
+    max_window_days: int = setting(90, "Longest window of an experiment; no longer than ingest keeps requests")
+
+
+@asynccontextmanager
+async def serve(settings: ReplaySettings, platform: Platform) -> AsyncIterator[Tasks]:
+    """Serves gRPC at once; calls wait for the schema. Neither config nor ClickHouse need to be up."""
+    experiments, started = Experiments(platform.database), asyncio.Event()
+    platform.readiness[GROUP] = lambda: None if started.is_set() else "the schema is not there yet"
+    limits = Limits(settings.max_window_days)
+    desk = Desk(experiments, platform.analytics, platform.config, Catalog.load(), limits, settings.max_rows, _now_us)
+    edge = Edge(desk, Promoter(experiments, platform.config, _now_us), started)
+    pool = Pool(settings.workers)
+    runs = Runs(experiments, platform.analytics, platform.bus, pool, prepare, settings.max_rows, _now_us)
+    target = settings.listen or platform.settings.replay_url
+    try:
+        async with serving(target, edge.register):
+            if target.startswith("unix:"):
+                Path(target.removeprefix("unix:")).chmod(0o600)
+            yield [_run(platform, started, Consumer(runs))]
+    finally:
+        pool.close()
+
+
+async def _run(platform: Platform, started: asyncio.Event, consumer: Consumer) -> None:
+    await _migrate(platform.database)
+    started.set()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(relay(platform.database, platform.bus))
+        group.create_task(consume(platform.bus, GROUP, {EXPERIMENT_COMMANDS.name: consumer.handle}))
+        group.create_task(consumer.work())
+
+
+async def _migrate(database: Database) -> None:
+    """Brings the schema up to date as soon as the database can be reached."""
+    delay_s = 0.1
+    while True:
+        try:
+            for schema in SCHEMAS:
+                await migrate_postgres(database, schema)
+        except Unavailable as error:
+            log.warning("the database is not there yet: %s", error)
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, 5.0)
+        else:
+            return
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
+
+
+SERVICE = Service("replay", ReplaySettings, needs=frozenset({"database", "bus", "analytics", "config"}), serve=serve)

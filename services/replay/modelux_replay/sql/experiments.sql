@@ -1,0 +1,56 @@
+-- insert: a new experiment
+INSERT INTO replay.experiments (id, organization_id, project_id, spec, candidate_reference, policy, configuration, window_start_us,
+    window_end_us, seed, status, created_at_us, created_by, idempotency_key, request_hash)
+VALUES (%(id)s, %(organization_id)s, %(project_id)s, %(spec)s, %(candidate_reference)s, %(policy)s, %(configuration)s,
+    %(window_start_us)s, %(window_end_us)s, %(seed)s, 'pending', %(now_us)s, %(created_by)s, %(idempotency_key)s, %(request_hash)s)
+
+-- get: one of an organization
+SELECT * FROM replay.experiments WHERE organization_id = %(organization_id)s AND id = %(id)s
+
+-- find: one by its id alone, for whoever runs it
+SELECT * FROM replay.experiments WHERE id = %(id)s
+
+-- by_idempotency_key: what the same request made before
+SELECT * FROM replay.experiments
+WHERE organization_id = %(organization_id)s AND created_by = %(created_by)s AND idempotency_key = %(idempotency_key)s
+
+-- list: a page, newest first
+SELECT * FROM replay.experiments
+WHERE organization_id = %(organization_id)s AND (%(project_id)s = '' OR project_id = %(project_id)s)
+  AND (%(status)s = '' OR status = %(status)s) AND (%(after)s = '' OR id < %(after)s)
+ORDER BY id DESC LIMIT %(limit)s
+
+-- at_work: how many of a project wait or run
+SELECT count(*) AS count FROM replay.experiments
+WHERE organization_id = %(organization_id)s AND project_id = %(project_id)s AND status IN ('pending', 'running')
+
+-- transition: to another status, unless somebody was there first
+UPDATE replay.experiments SET status = %(status)s, status_reason = %(reason)s, revision = revision + 1,
+    finished_at_us = %(finished_at_us)s, summary = %(summary)s
+WHERE id = %(id)s AND revision = %(revision)s RETURNING *
+
+-- claim: this process runs it from now on
+UPDATE replay.experiments SET status = 'running', epoch = epoch + 1, revision = revision + 1, rows_done = 0,
+    started_at_us = CASE WHEN started_at_us = 0 THEN %(now_us)s ELSE started_at_us END, alive_at_us = %(now_us)s
+WHERE id = %(id)s AND (status = 'pending' OR (status = 'running' AND alive_at_us < %(silent_before_us)s)) RETURNING *
+
+-- progress: a sign of life of the process that runs it; no row where it may not go on
+UPDATE replay.experiments SET rows_total = %(rows_total)s, rows_done = %(rows_done)s, alive_at_us = %(now_us)s
+WHERE id = %(id)s AND epoch = %(epoch)s AND status = 'running' RETURNING id, revision
+
+-- waiting: what nobody runs, oldest first
+SELECT id FROM replay.experiments
+WHERE (status = 'pending' AND created_at_us < %(pending_before_us)s) OR (status = 'running' AND alive_at_us < %(silent_before_us)s)
+ORDER BY created_at_us LIMIT 10
+
+-- promotions: of one experiment, oldest first
+SELECT * FROM replay.promotions WHERE experiment_id = %(id)s ORDER BY at_us
+
+-- promotion: the one that this request would repeat
+SELECT * FROM replay.promotions WHERE experiment_id = %(id)s AND routing_config_id = %(routing_config_id)s
+  AND mode = %(mode)s AND weight = %(weight)s
+
+-- promoted: that it was done
+INSERT INTO replay.promotions (experiment_id, routing_config_id, slug, version, mode, weight, at_us, actor)
+VALUES (%(id)s, %(routing_config_id)s, %(slug)s, %(version)s, %(mode)s, %(weight)s, %(now_us)s, %(actor)s)
+ON CONFLICT DO NOTHING

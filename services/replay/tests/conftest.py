@@ -1,0 +1,158 @@
+"""The replay service over a real config service and real stores, with a simulator of the tests' own."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2] / "config" / "tests"))
+
+import plain_simulator
+from config_harness import KEY, Installation, Tenant
+from replay_harness import NOW, Clock, Replay, micros
+
+from modelux_bus.consume import consume
+from modelux_bus.memory import MemoryBus
+from modelux_config.cursors import cursors
+from modelux_config.feed import Feed
+from modelux_config.rpc import Edge as ConfigEdge
+from modelux_config.scope import Ports
+from modelux_contracts.topics import EXPERIMENT_COMMANDS, EXPERIMENT_RESULTS, partitions
+from modelux_embedded.clickhouse import EmbeddedClickHouse, temporary_clickhouse
+from modelux_embedded.postgres import EmbeddedPostgres, temporary_postgres
+from modelux_ingest.experiments import ResultsWriter
+from modelux_providers.catalog import Catalog
+from modelux_providers.vendors import VENDORS
+from modelux_replay.consumer import Consumer
+from modelux_replay.desk import Desk
+from modelux_replay.experiments import Experiments
+from modelux_replay.pool import Pool
+from modelux_replay.promote import Promoter
+from modelux_replay.rpc import Edge
+from modelux_replay.runs import Runs
+from modelux_replay.spec import Limits
+from modelux_runtime.rpc import channel, serving
+from modelux_store.analytics import Analytics
+from modelux_store.database import Database
+from modelux_store.migrate import migrate_clickhouse, migrate_postgres
+from modelux_store.outbox import relay
+
+MOST_ROWS = 5_000
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    with temporary_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def clickhouse() -> Iterator[EmbeddedClickHouse]:
+    with temporary_clickhouse() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[Pool]:
+    """One pool for all tests: workers take a second to start."""
+    opened = Pool(1)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+async def database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
+    opened = await Database.open(postgres.create_database(f"replay{next(_numbers)}"))
+    for schema in ("outbox", "config", "ledger", "replay"):
+        await migrate_postgres(opened, schema)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def analytics(clickhouse: EmbeddedClickHouse) -> AsyncIterator[Analytics]:
+    opened = await Analytics.open(clickhouse.url.rpartition("/")[0] + f"/replay{next(_numbers)}")
+    await migrate_clickhouse(opened)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def installation(database: Database, tmp_path: Path) -> AsyncIterator[Installation]:
+    clock = [micros(NOW) // 1000]
+    feed, started = Feed(database), asyncio.Event()
+    started.set()
+    edge = ConfigEdge(database, Ports(lambda: clock[0], KEY, cursors(KEY), VENDORS), feed, "", started)
+    target = f"unix:{tmp_path}/config.sock"
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(feed.run())
+        async with serving(target, edge.register), channel(target) as connection:
+            yield Installation(connection, database, edge.ports, edge, clock)
+        running.cancel()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def runs(database: Database, analytics: Analytics, pool: Pool, clock: Clock) -> Runs:
+    return Runs(Experiments(database), analytics, MemoryBus(), pool, plain_simulator.prepare, MOST_ROWS, clock)
+
+
+@pytest.fixture
+async def service(installation: Installation, runs: Runs, clock: Clock, tmp_path: Path) -> AsyncIterator[str]:
+    """Where the service listens. Nothing runs what it creates."""
+    started = asyncio.Event()
+    started.set()
+    desk = Desk(runs.experiments, runs.analytics, installation.channel, Catalog.load(), Limits(90), MOST_ROWS, clock)
+    target = f"unix:{tmp_path}/replay.sock"
+    async with serving(target, Edge(desk, Promoter(runs.experiments, installation.channel, clock), started).register):
+        yield target
+
+
+@pytest.fixture
+async def at_work(service: str, runs: Runs) -> AsyncIterator[None]:
+    """Runs what is created, and writes its results."""
+    bus = runs.bus
+    await bus.ensure(partitions())
+    consumer = Consumer(runs)
+    writer = ResultsWriter(runs.analytics)
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(relay(runs.experiments.database, bus, poll_s=0.01)),
+            group.create_task(consume(bus, "replay", {EXPERIMENT_COMMANDS.name: consumer.handle}, max_wait_s=0.05)),
+            group.create_task(consume(bus, "ingest", {EXPERIMENT_RESULTS.name: writer.handle}, max_wait_s=0.05)),
+            group.create_task(consumer.work()),
+        ]
+        yield
+        for task in tasks:
+            task.cancel()
+
+
+async def tenant_of(installation: Installation, name: str) -> Tenant:
+    """With an OpenAI credential, and @production on gpt-4o."""
+    tenant = await installation.tenant(name)
+    await tenant("CreateCredential", name="openai", provider="openai", secret="sk-test-1234567890")
+    await tenant.config("production", {"strategy": "single", "model": "gpt-4o"})
+    return tenant
+
+
+@pytest.fixture
+async def acme(installation: Installation, service: str) -> AsyncIterator[Replay]:
+    async with channel(service) as connection:
+        yield Replay(connection, await tenant_of(installation, "acme"))
+
+
+@pytest.fixture
+async def globex(installation: Installation, service: str) -> AsyncIterator[Replay]:
+    async with channel(service) as connection:
+        yield Replay(connection, await tenant_of(installation, "globex"))

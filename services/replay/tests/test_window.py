@@ -1,0 +1,78 @@
+"""How a window is cut, and what of it is replayed."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from replay_harness import NOW, START, Replay, fill, micros, requests
+
+from modelux.replay.v1 import replay_pb2 as pb
+from modelux_replay import window
+from modelux_replay.plan import CALLS, ROWS
+from modelux_replay.runs import Runs
+from modelux_replay.window import SLICE_ROWS, Window, share_for, slices
+
+MINUTE_US = 60_000_000
+WHOLE = Window("org", "proj", 7 * MINUTE_US + 5, 1_000 * MINUTE_US)
+
+
+@given(st.lists(st.tuples(st.integers(7, 999), st.integers(1, 2 * SLICE_ROWS)), unique_by=lambda each: each[0]))
+def test_slices_hold_every_row_once_in_order(minutes: list[tuple[int, int]]) -> None:
+    minutes.sort()
+    found = list(slices(minutes, WHOLE))
+    assert sum(each.rows for each in found) == sum(rows for _, rows in minutes)
+    edges = [edge for each in found for edge in (each.start_us, each.end_us)]
+    assert edges == sorted(edges)
+    if found:
+        assert (edges[0], edges[-1]) == (WHOLE.start_us, WHOLE.end_us)
+        assert all(before.end_us == after.start_us for before, after in pairwise(found))
+    for each in found:
+        inside = [
+            rows for minute, rows in minutes if each.start_us <= max(minute * MINUTE_US, WHOLE.start_us) < each.end_us
+        ]
+        assert each.rows == sum(inside)
+        assert each.rows <= SLICE_ROWS or len(inside) == 1
+
+
+@given(st.integers(0, 10**9), st.integers(1, 10**7))
+def test_the_share_draws_about_as_many_as_are_allowed(rows: int, most: int) -> None:
+    share = share_for(rows, most)
+    assert 1 <= share <= 1_000_000
+    assert rows <= most or rows * share <= most * 1_000_000 or share == 1
+
+
+async def test_filters_choose_rows(acme: Replay, runs: Runs) -> None:
+    await fill(runs.analytics, requests(acme.tenant, 120))
+    tenant = acme.tenant
+    for wanted, rows in (
+        (pb.Filter(), 120),
+        (pb.Filter(model="gpt-4o", provider="openai"), 120),
+        (pb.Filter(model="gpt-4o-mini"), 0),
+        (pb.Filter(status="error"), 12),
+        (pb.Filter(end_user_id="user-1"), 40),
+        (pb.Filter(tags={"agent": "a"}), 60),
+        (pb.Filter(tags={"agent": "a", "run_id": "run_0"}), 2),
+        (pb.Filter(config="@production"), 0),
+    ):
+        chosen = Window(tenant.organization_id, tenant.project_id, micros(START), micros(NOW), wanted)
+        assert await window.count_rows(runs.analytics, chosen) == rows, wanted
+        parts = await window.read_slices(runs.analytics, chosen)
+        tables = [await window.read_rows(runs.analytics, chosen, each) for each in parts]
+        assert sum(len(table) for table in tables) == rows
+
+
+async def test_rows_and_calls_come_with_their_columns_in_order(acme: Replay, runs: Runs) -> None:
+    await fill(runs.analytics, requests(acme.tenant, 50))
+    tenant = acme.tenant
+    whole = Window(tenant.organization_id, tenant.project_id, micros(START), micros(NOW))
+    (part,) = await window.read_slices(runs.analytics, whole)
+    rows = await window.read_rows(runs.analytics, whole, part)
+    assert rows.schema == ROWS
+    assert rows.column("started_at").to_pylist() == sorted(rows.column("started_at").to_pylist())
+    assert dict(rows.column("tags")[3].as_py())["agent"] == "a"
+    assert rows.column("ttft_us").null_count == 50
+    calls = await window.read_calls(runs.analytics, whole)
+    assert (calls.schema, len(calls)) == (CALLS, 50)
+    assert set(calls.column("kind").to_pylist()) == {"ok", "status"}
