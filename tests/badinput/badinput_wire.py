@@ -27,14 +27,14 @@ LEAKS = (
 
 @dataclass(frozen=True)
 class Answer:
-    """One HTTP answer, as it came. `whole`: its framing was complete."""
+    """One HTTP answer, as it came. `whole`: its framing was complete. `cpu_s`: processor time spent until then."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     raw: bytes
     whole: bool
-    took_s: float = 0.0
+    cpu_s: float = 0.0
 
     @property
     def error(self) -> dict[str, Any]:

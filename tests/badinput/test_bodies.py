@@ -182,7 +182,7 @@ LARGE = 20 * 2**20 - 1000
     ],
 )
 def test_a_large_body_holds_nobody_up(live, body, code):
-    """However it is made, others are served meanwhile: reading it takes the loop less than half a second."""
+    """However it is made, others are served meanwhile: reading it takes less than half a second's work."""
     slow = live.slowest_turn()
     if code is None:
         assert live.answer(request(body)).status == 200

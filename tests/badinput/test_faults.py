@@ -42,7 +42,6 @@ def test_another_takes_over_where_one_cannot_be_reached(hasty, base_url, codes, 
     hasty.send_to({"openai": base_url.format(port=closed_port(), plain=hasty.simulator.port)})
     answer = hasty.answer(request(chat({"stream": stream}, model="@production")))
     assert (answer.status, answer.headers["x-modelux-attempts"]) == (200, "2")
-    assert answer.took_s < 1.0
     event = event_of(hasty, answer)
     first, second = event.attempts
     assert first.error_code in codes

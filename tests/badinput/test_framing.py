@@ -243,7 +243,7 @@ def test_odd_chunks_are_read_or_refused(live, chunks):
     assert answer.status in (200, 400), answer.raw[:500]
     if answer.status == 200:
         assert live.calls()[-1].body == BODY or len(chunks) > 20_000
-    assert answer.took_s < 1.0
+    assert answer.cpu_s < 1.0
 
 
 @pytest.mark.parametrize("size", [17_000, 25_000, 31_000])
