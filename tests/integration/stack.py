@@ -208,9 +208,9 @@ class Product:
         processes.until(lambda: b'"@it"' in call(models, key=key["key"]).body, f"project {name} is live")
         return Project(project["id"], key["key"], config["id"])
 
-    def provider(self, name: str, provider: str, path: str) -> str:
+    def provider(self, name: str, provider: str, path: str, **more: object) -> str:
         """A credential that leads to the simulator; its id."""
-        body = {"name": name, "provider": provider, "baseUrl": self.provider_url + path, "secret": CANARY}
+        body = {"name": name, "provider": provider, "baseUrl": self.provider_url + path, "secret": CANARY} | more
         return str(self.made("/credentials", body)["id"])
 
     def log(self, project: Project) -> list[dict[str, Any]]:

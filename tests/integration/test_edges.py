@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -24,6 +25,8 @@ from modelux_contracts import codec
 from modelux_contracts.topics import TOPICS, Topic
 
 POLICY = {"strategy": "single", "model": "gpt-4o-mini"}
+UNPRICED = "model-without-a-price"
+_NUMBERS = count(1)
 JUDGED_S = 1.0
 """Ingest judges a target by ten attempts or more, and at most twice a second of the events' own time."""
 
@@ -88,11 +91,31 @@ def run_an_experiment(product: Product, project: Project) -> Callable[[Any], boo
     return lambda event: getattr(event, "experiment_id", "") == made["id"]
 
 
+def run_away(product: Product, project: Project) -> Callable[[Any], bool]:
+    """A run that asks the same until it is refused: it loops, passes half of its cap, reaches it and is aborted."""
+    tag = f"run_{next(_NUMBERS)}"
+    guard = {"name": tag, "projectId": project.id, "scope": "tag", "scopeKey": tag, "each": True, "maxCalls": 4}
+    made = product.made("/budgets", guard | {"loopCalls": 2, "alertPercents": [50]})
+    until(lambda: product.chat(project.key, **{"mlx:tags": {tag: "away"}}).status == 402, "the run is refused")
+    return lambda event: (event.budget_id, event.value) == (made["id"], "away")
+
+
+def call_what_has_no_price(product: Product, project: Project) -> Callable[[Any], bool]:
+    product.provider("without a price", "openai", "/openai/v1", models=[UNPRICED])
+    until(lambda: product.chat(project.key, model=UNPRICED).status == 200, "the model is offered")
+    return lambda event: (event.project_id, event.model) == (project.id, UNPRICED)
+
+
 PRODUCE: Mapping[str, Callable[[Product, Project], Callable[[Any], bool]]] = {
     "request.completed": complete_a_request,
     "log.imported": import_history,
     "provider.health_changed": let_a_provider_fail,
     "config.changed": change_a_config,
+    "budget.alert": run_away,
+    "budget.exceeded": run_away,
+    "run.aborted": run_away,
+    "run.looping": run_away,
+    "price.unknown": call_what_has_no_price,
     "experiment.commands": run_an_experiment,
     "experiment.results": run_an_experiment,
     "experiment.completed": run_an_experiment,
