@@ -228,6 +228,7 @@ _SPECIAL: Mapping[str, tuple[Ask, ...]] = {
         Ask("@by-health", "Ill? " + 150 * "words "),
         Ask("@by-tag", "<any broken> Gold?"),
     ),
+    "latency_optimized": (Ask("@fast", "<any broken> Fast?"),),
     "single": (Ask("@one", "<any broken> One?"), Ask(MINI, "Plain?"), Ask(f"{MINI}:openai", "At?", True)),
 }
 """Requests that no round would come to."""
