@@ -78,6 +78,16 @@ def connect(url: str, key: str, data_dir: Path | None) -> Api:
         raise ModeluxError("not_configured", f"no Modelux is known in {folder}", hint=hint) from None
 
 
+def only_project(api: Api) -> str:
+    """The id of the project, where there is just one. Raises ModeluxError."""
+    found = api.get("/projects", {"limit": 2})["data"]
+    if not found:
+        raise ModeluxError("usage", "there is no project", hint="Create one, then name it with --project.")
+    if len(found) > 1:
+        raise ModeluxError("usage", "there are several projects", hint="Name one with --project.")
+    return str(found[0]["id"])
+
+
 def default_data_dir(*, demo: bool = False) -> Path:
     """`~/.modelux`; for root a folder that PostgreSQL's unprivileged account can enter.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from modelux_cli.api import EXIT_REFUSED, Api, connect, reporting
+from modelux_cli.api import EXIT_REFUSED, Api, connect, only_project, reporting
 from routing_core.errors import ModeluxError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def import_file(
         api = connect(url, key, data_dir)
         joins = [parse_join(each, join_on) for each in join or []]
         query: dict[str, Any] = {"preset": preset or recognised(file), "map": ",".join(map or []), "source": source}
-        query |= {"project_id": project or _only_project(api)}
+        query |= {"project_id": project or only_project(api)}
         query |= {"start": start, "spread": spread} if start else {}
         if strict and not dry_run:
             checked = _send(api, file, joins, query | {"dry_run": True})
@@ -130,13 +130,6 @@ def _sum(total: Report, found: Report) -> Report:
 def _added(known: Report, more: Report) -> Report:
     """Whole nano-dollars stay so: sums of floats are rounded to them."""
     return {name: value if isinstance(value, str) else round(value + more[name], 9) for name, value in known.items()}
-
-
-def _only_project(api: Api) -> str:
-    found = api.get("/projects", {"limit": 2})["data"]
-    if len(found) != 1:
-        raise ModeluxError("usage", "there are several projects", hint="Name one with --project.")
-    return str(found[0]["id"])
 
 
 def _show(report: Report, as_json: bool, text: Any) -> None:
