@@ -1,0 +1,249 @@
+"""How experiments look on a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from modelux_cli.budget_text import table, usd
+
+Row = dict[str, Any]
+Line = tuple[str, str, str, str, str]
+_HEAD: Line = ("", "CURRENT", "CANDIDATE", "DELTA", "95% INTERVAL")
+_MARGIN = "  "
+
+
+def experiment_table(rows: Sequence[Row]) -> list[str]:
+    """One line an experiment."""
+    head = ("ID", "NAME", "STATUS", "CANDIDATE", "WINDOW", "REQUESTS", "CREATED")
+    return table(head, [_listed(row) for row in rows])
+
+
+def experiment_lines(row: Row, width: int | None = None) -> Iterator[str]:
+    """Everything of one experiment. `width`: of the terminal, None for none."""
+    yield f"{row['id']}  {row['name']}  {_standing(row)}"
+    if row["hypothesis"]:
+        yield f"{_MARGIN}hypothesis: {row['hypothesis']}"
+    yield f"{_MARGIN}candidate: {named_candidate(row)}"
+    wanted = _wanted(row["filter"])
+    if wanted:
+        yield f"{_MARGIN}only: {wanted}"
+    for made in row["promotions"]:
+        yield f"{_MARGIN}promoted: {_promoted(made)}, {made['at']}"
+    if row["status"] == "completed":
+        yield from outcome_lines(row, width)
+    else:
+        yield f"{_MARGIN}window: {_window(row)}"
+
+
+def outcome_lines(row: Row, width: int | None = None) -> Iterator[str]:
+    """What a completed experiment found, as on the product's page."""
+    coverage, runs = row["coverage"], row["runs"]
+    facts = {"runs_replayed": f"{runs['count']:,}"} if runs else {}
+    facts |= {"calls_per_run": f"{runs['requests'] / runs['count']:,.1f}"} if runs else {}
+    facts |= {"requests": f"{coverage['rows']:,}", "window": _window(row)}
+    yield ""
+    yield from (f"{_MARGIN}{name:<15} {value}" for name, value in facts.items())
+    yield ""
+    if coverage["evaluable"]:
+        yield from _columns(_compared(row), width)
+        yield ""
+    yield f"{_MARGIN}{row['sentence']}"
+    yield f"{_MARGIN}evidence: {_evidence(coverage)}"
+    yield f"{_MARGIN}self-check: {row['self_check']['sentence']}"
+    if row["cost_bounds"]:
+        low, high = (cost(row["cost_bounds"][f"{end}_total_cost_usd"]) for end in ("lowest", "highest"))
+        yield f"{_MARGIN}escalations: the candidate costs {low} to {high} in all, by how many calls escalate"
+    if runs:
+        yield f"{_MARGIN}runs: {runs['assumes']}"
+
+
+def next_lines(row: Row) -> Iterator[str]:
+    """What to do with a completed experiment."""
+    yield ""
+    yield f"{_MARGIN}promote   modelux experiments promote {row['id']}"
+    yield f"{_MARGIN}diff      modelux experiments results {row['id']} --sort cost_delta_desc"
+
+
+def promoted_lines(made: Row) -> Iterator[str]:
+    """Where the candidate went, and the way back."""
+    yield f"{_promoted(made)} is live"
+    yield f"{_MARGIN}to go back: POST /manage/v1/routing-configs/{made['routing_config_id']}/rollback"
+
+
+def preflight_lines(found: Row) -> Iterator[str]:
+    estimate = found["estimate"]
+    rows, replayed = estimate["rowCountInWindow"], estimate["effectiveSampleSize"]
+    yield f"{rows:,} requests in the window, {replayed:,} of them replayed"
+    yield f"estimated cost {usd(estimate['estimatedCostUsd'])}"
+    yield from estimate["notes"]
+
+
+def result_table(rows: Sequence[Row]) -> list[str]:
+    """One line a replayed request."""
+    head = ("TIME", "REQUEST", "EVIDENCE", "CURRENT", "CANDIDATE", "COST", "CHANGE", "LATENCY", "CHANGE", "SIMILARITY")
+    return table(head, [_result(row) for row in rows])
+
+
+def histogram_lines(found: Row, width: int = 78) -> Iterator[str]:
+    """The headline, and a bar for each bucket where there are scores."""
+    yield found["headline"]
+    most = max((bucket["count"] for bucket in found["buckets"]), default=0)
+    if not most:
+        return
+    room = max(min(width, 78) - 22, 1)
+    for bucket in found["buckets"]:
+        filled = math.ceil(bucket["count"] / most * room)
+        yield f"{_MARGIN}{bucket['lower']:.1f}-{bucket['upper']:.1f} {bucket['count']:>9,} {'#' * filled}".rstrip()
+    ends = found["agreement_ci_95"]
+    yield f"{_MARGIN}agreement {found['agreement'] * 100:.1f}%, 95% interval {_between(ends, 100)}"
+    yield f"{_MARGIN}mean {found['mean_similarity']:.3f}; {found['unscored']:,} pairs are not scored"
+
+
+def named_candidate(row: Row) -> str:
+    """`@slug:version`, `single gpt-4o-mini`, or the name of the strategy."""
+    if row["candidate_reference"]:
+        return str(row["candidate_reference"])
+    written = row["candidate_config"]
+    if not isinstance(written, dict):
+        return str(written)
+    strategy = row["candidate_policy"] or written.get("strategy", "")
+    return f"{strategy} {written['model']}" if strategy == "single" and "model" in written else str(strategy)
+
+
+def cost(amount: float | None) -> str:
+    """Dollars with four decimals, smaller ones with three digits that count."""
+    return _dollars(amount, _decimals(amount))
+
+
+def latency(ms: float | None) -> str:
+    """`420ms`, `8.21s`."""
+    if ms is None:
+        return "-"
+    return f"{ms / 1000:.2f}s" if abs(ms) >= 1000 else f"{ms:.0f}ms"
+
+
+def _compared(row: Row) -> Iterator[Line]:
+    before, after, deltas, runs = (row[name] for name in ("baseline_summary", "candidate_summary", "deltas", "runs"))
+    if runs:
+        sides = _costs(runs["baseline_mean_cost_usd"], runs["candidate_mean_cost_usd"])
+        yield ("mean cost/run", *sides, _change(runs["cost_percent"], "%"), "")
+    sides = _costs(before["mean_cost_usd"], after["mean_cost_usd"])
+    percent = deltas["cost_usd"]["percent"]
+    yield ("mean cost/request", *sides, _change(percent["value"], "%"), _between(percent))
+    for name, metric, shown, scale in _METRICS:
+        unit = "percentage_points" if metric == "error_rate" else "percent"
+        key = "mean_output_tokens" if metric == "output_tokens" else metric
+        delta = deltas[metric][unit]
+        values = [None if side[key] is None else side[key] * scale for side in (before, after)]
+        change = _change(delta["value"], "pp" if unit == "percentage_points" else "%")
+        yield (name, shown(values[0]), shown(values[1]), change, _between(delta))
+
+
+def _costs(*sides: float | None) -> tuple[str, str]:
+    """Two amounts with equally many decimals."""
+    decimals = max(_decimals(each) for each in sides)
+    before, after = (_dollars(each, decimals) for each in sides)
+    return before, after
+
+
+def _decimals(amount: float | None) -> int:
+    if not amount or abs(amount) >= 0.01:
+        return 4
+    return min(2 - math.floor(math.log10(abs(amount))), 12)
+
+
+def _dollars(amount: float | None, decimals: int) -> str:
+    return "-" if amount is None else f"{'-' if amount < 0 else ''}${abs(amount):,.{decimals}f}"
+
+
+def _columns(rows: Iterator[Line], width: int | None) -> Iterator[str]:
+    """Numbers stand to the right. A terminal too narrow for the intervals is spared them."""
+    lines = [_HEAD, *rows]
+    widths = [max(len(line[place]) for line in lines) for place in range(5)]
+    shown = 5 if width is None or sum(widths) + 2 * 5 <= width else 4
+    for line in lines:
+        numbers = (cell.rjust(size) for cell, size in zip(line[1:shown], widths[1:shown], strict=True))
+        yield f"{_MARGIN}{'  '.join((line[0].ljust(widths[0]), *numbers))}".rstrip()
+
+
+def _change(value: float | None, unit: str) -> str:
+    if value is None:
+        return "-"
+    return f"{value:+.2f}{unit}" if unit == "pp" else f"{value:+.1f}{unit}"
+
+
+def _between(found: Row, scale: float = 1.0) -> str:
+    lower, upper = found["lower"], found["upper"]
+    if lower is None and upper is None:
+        return "unknown"
+    low, high = ("?" if end is None else f"{end * scale:.1f}" for end in (lower, upper))
+    return f"[{low}, {high}]"
+
+
+def _evidence(coverage: Row) -> str:
+    kinds = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in coverage["evidence"].items() if count)
+    share = coverage["cost_weighted"] * 100
+    told = f"{coverage['evaluable']:,} of {coverage['rows']:,} requests ({share:.1f}% of the cost)"
+    drawn = f", drawn evenly from {coverage['rows_in_window']:,}" * (coverage["rows_in_window"] > coverage["rows"])
+    return f"{told}{drawn}" + (f": {kinds}" if kinds else "")
+
+
+def _standing(row: Row) -> str:
+    if row["status"] == "running" and row["rows_total"]:
+        return f"running, {row['progress'] * 100:.0f}%"
+    return f"{row['status']}: {row['status_reason']}" if row["status_reason"] else str(row["status"])
+
+
+def _listed(row: Row) -> tuple[str, ...]:
+    rows = f"{row['rows_total']:,}" if row["rows_total"] else "-"
+    status = f"running {row['progress'] * 100:.0f}%" if row["status"] == "running" else row["status"]
+    return (row["id"], row["name"], status, named_candidate(row), _window(row), rows, row["created_at"])
+
+
+def _window(row: Row) -> str:
+    return f"{row['window_start']} to {row['window_end']}"
+
+
+def _wanted(chosen: Row) -> str:
+    plain = [f"{name} {value}" for name, value in chosen.items() if value and name != "tags"]
+    return ", ".join([*plain, *(f"tag {key}={value}" for key, value in chosen["tags"].items())])
+
+
+def _promoted(made: Row) -> str:
+    share = f" for {made['weight'] * 100:g}% of the traffic" if made["mode"] == "ab_test" else ""
+    return f"@{made['slug']}:{made['version']}{share}"
+
+
+def _result(row: Row) -> tuple[str, ...]:
+    before, after = row["baseline"], row["candidate"]
+    models = (_answered(side) for side in (before, after))
+    money = cost(after["cost_usd"]), cost(row["cost_delta_usd"])
+    time = latency(after["latency_ms"]), latency(row["latency_delta_ms"])
+    alike = "-" if row["similarity"] is None else f"{row['similarity']:.3f}"
+    return (row["timestamp"], row["request_id"], row["evidence"].replace("_", " "), *models, *money, *time, alike)
+
+
+def _answered(side: Row) -> str:
+    """The model, or why there was no answer."""
+    if side["status"] == "error":
+        return f"{side['model'] or '-'} ({side['error_code'] or 'error'})"
+    return side["model"] or "-"
+
+
+def _tokens(count: float | None) -> str:
+    return "-" if count is None else f"{count:,.1f}"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}%"
+
+
+_METRICS = (
+    ("p50 latency", "p50_latency_ms", latency, 1.0),
+    ("p95 latency", "p95_latency_ms", latency, 1.0),
+    ("error rate", "error_rate", _percent, 100.0),
+    ("output tokens", "output_tokens", _tokens, 1.0),
+)
+"""How each is called, where the API has it, how it is written, and by what it is multiplied."""
