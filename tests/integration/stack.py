@@ -33,7 +33,7 @@ CANARY = "sk-canary-8d1f0b72c94e4d8f"
 PROGRAM = [sys.executable, "-m", "modelux_cli.main"]
 _CHILDREN = {
     "proxy": "modelux_cli.main run proxy",
-    "config": "modelux_cli.main run config ingest replay management",
+    "config": "modelux_cli.main run config",
     "analytics": "modelux_embedded.clickhouse_server",
     "postgres": "bin/postgres -D",
     "simulator": "modelux_cli.main simulator",

@@ -90,6 +90,9 @@ def test_a_runaway_agent_is_downgraded_and_then_aborted(run: Run) -> None:
 
 
 def test_it_costs_at_most_its_cap_by_the_ledger_and_by_the_providers(capped: Product, guard: str, run: Run) -> None:
+    assert run.refusal is not None
+    aborted = run.refusal.response.headers["x-request-id"]
+    until(lambda: capped.manage(f"/logs/{aborted}").status == 200, "the refused call is in the log too")
     row = balanced(capped, guard, run.id)
     by_providers = served(capped, run.id)
     print(f"cap {CAP}, ledger {nano(row['settled_usd'])}, providers {by_providers}, {len(run.answers)} calls")
