@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from routing_core.config import NamedPolicy
@@ -20,8 +20,18 @@ def replay(trace: Trace, policy: NamedPolicy, request: Request, world: World) ->
     Where the policy asks for other attempts than were recorded, or more, the run is given up with the recorded reason:
     what those would have answered is for a projection to say.
     """
-    run = Run(policy, request, world)
     ended = recorded_outcomes(trace)
+    run = rerun(trace, ended, policy, request, world)
+    made = len(run.outcomes)
+    return run.trace(ended[:made], [attempt.started_ms for attempt in trace.attempts[:made]])
+
+
+def rerun(trace: Trace, ended: Sequence[Outcome], policy: NamedPolicy, request: Request, world: World) -> Run:
+    """The decided run behind `replay`, for callers that ask more of it; `ended` are the trace's `recorded_outcomes`.
+
+    It was given up where its last step has no outcomes.
+    """
+    run = Run(policy, request, world)
     step = run.start()
     while isinstance(step, Step):
         made = len(run.outcomes)
@@ -32,8 +42,7 @@ def replay(trace: Trace, policy: NamedPolicy, request: Request, world: World) ->
             step = run.send(outcomes)
         else:
             step = run.abandon(trace.selection_reason)
-    made = len(run.outcomes)
-    return run.trace(ended[:made], [attempt.started_ms for attempt in trace.attempts[:made]])
+    return run
 
 
 def recorded_outcomes(trace: Trace) -> tuple[Outcome, ...]:

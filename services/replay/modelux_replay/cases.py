@@ -1,0 +1,139 @@
+"""One request under the candidate: the engine's run, with the outcomes that the log knows and a list of those it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+from modelux_replay.logged import Logged
+from routing_core.config import NamedPolicy
+from routing_core.engine import Run
+from routing_core.flow import Attempt, Decision, Step
+from routing_core.trace import Trace
+from routing_core.types import Answer, Outcome, Traits
+from routing_core.world import World
+
+Belief = Literal["drawn", "always", "never"]
+"""Whether a cascade's rule believes an answer that nobody has read: as drawn for the row, or in every case."""
+
+PROJECTED = -1
+_BELIEVED = Answer(logprob_mean=0.0, traits=Traits("", json=True, refusal=False, score=1.0, matches=True))
+"""Stands for an answer that shows whatever a rule asks."""
+
+
+class Case:
+    """A run on its way. While there is a `step`, fill in what is `missing` of its `outcomes`, then `advance`."""
+
+    __slots__ = (
+        "_assumed",
+        "_read",
+        "_used",
+        "belief",
+        "ended",
+        "index",
+        "logged",
+        "matches",
+        "missing",
+        "outcomes",
+        "run",
+        "step",
+        "unmeasured",
+        "unpriced",
+    )
+
+    def __init__(
+        self, index: int, logged: Logged, candidate: NamedPolicy, world: World, belief: Belief, *, read: bool
+    ) -> None:
+        """`read`: whether the log tells of answers all that the candidate's rules ask."""
+        self.index = index
+        self.logged = logged
+        self.run = Run(candidate, logged.request, world)
+        self.belief: Belief = belief
+        self.ended: list[Outcome] = []
+        self.matches: list[int] = []
+        """For each attempt the logged one, counted from 0, whose outcome it has, or `PROJECTED`."""
+        self.unmeasured = self.unpriced = False
+        """Whether nobody knows how long an attempt takes, or what it costs."""
+        self.outcomes: list[Outcome | None] = []
+        self.missing: list[int] = []
+        self._read = read
+        self._used: set[int] = set()
+        self._assumed: set[int] = set()
+        self.step: Step | None = None
+        self._go(self.run.start())
+
+    @property
+    def unsure(self) -> bool:
+        """Whether a rule met an answer that nobody has read."""
+        return bool(self._assumed)
+
+    @property
+    def as_logged(self) -> bool:
+        """Whether the candidate has done just what the logged request did."""
+        return not self._assumed and self.matches == list(range(len(self.logged.ended)))
+
+    def advance(self, believes: Callable[[int], bool]) -> None:
+        """Hands the outcomes of the step on. `believes` draws for attempt number n, from 1."""
+        step = self.step
+        assert step is not None
+        told = []
+        for outcome in self.outcomes:
+            assert outcome is not None
+            told.append(self._told(outcome, step, believes))
+            self.ended.append(outcome)
+        self._go(self.run.send(told))
+
+    def trace(self) -> Trace:
+        """The decision trace. What was assumed of answers is no part of it."""
+        trace = self.run.trace(self.ended)
+        if self._assumed:
+            attempts = [replace(a, answer=None) if a.number in self._assumed else a for a in trace.attempts]
+            trace = replace(trace, attempts=tuple(attempts))
+        return trace
+
+    def _told(self, outcome: Outcome, step: Step, believes: Callable[[int], bool]) -> Outcome:
+        """The outcome as the policy hears of it: a stream that broke had been a success."""
+        number = len(self.ended) + 1
+        match = self.matches[number - 1]
+        if step.until == "head":
+            trace = self.logged.trace
+            broke = not outcome.ok and match != PROJECTED and trace is not None and trace.selected_attempt == match + 1
+            return replace(outcome, kind="ok") if broke else outcome
+        if not outcome.ok or (match != PROJECTED and self._read and outcome.answer is not None):
+            return outcome
+        self._assumed.add(number)
+        believed = believes(number) if self.belief == "drawn" else self.belief == "always"
+        return replace(outcome, answer=_BELIEVED if believed else None)
+
+    def _go(self, step: Step | Decision) -> None:
+        self.step = None
+        if not isinstance(step, Step):
+            return
+        refused = self.logged.refused
+        if refused and self.as_logged and [attempt.target for attempt in step.attempts] == list(refused):
+            assert self.logged.trace is not None
+            self.run.abandon(self.logged.trace.selection_reason)
+            return
+        self.step = step
+        self.outcomes = [self._recorded(attempt) for attempt in step.attempts]
+        self.missing = [place for place, outcome in enumerate(self.outcomes) if outcome is None]
+
+    def _recorded(self, attempt: Attempt) -> Outcome | None:
+        """The outcome of the same attempt of the logged request: at the same target, and under the same timeout."""
+        logged, target = self.logged, attempt.target
+        for number, outcome in enumerate(logged.ended):
+            made = outcome.target
+            same = made == target or (
+                not made.credential_id and (made.model, made.provider) == (target.model, target.provider)
+            )
+            if not same or number in self._used:
+                continue
+            self._used.add(number)
+            bounded = number < len(logged.timeouts) and logged.timeouts[number] != attempt.timeout_ms
+            if bounded or outcome.kind == "cancelled":
+                break
+            self.matches.append(number)
+            return outcome
+        self.matches.append(PROJECTED)
+        return None

@@ -1,0 +1,146 @@
+"""Write what became of a batch as a table of `plan.RESULTS`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from modelux_replay.cases import PROJECTED, Case
+from modelux_replay.plan import RESULTS
+from modelux_replay.requests import Batch
+from routing_core.trace import Trace
+
+_encode = msgspec.json.Encoder().encode
+_COPIED = {
+    "request_id": "request_id",
+    **{f"baseline_{name}": name for name in ("model", "provider", "cost_nano", "ttft_us", "error_code", "attempts")},
+    **{f"baseline_{name}": name for name in ("input_tokens", "output_tokens")},
+    "baseline_status": "outcome",
+    "started_at": "started_us",
+}
+"""Columns of the results that the log holds, and their names there."""
+_SOURCES = {True: "projected", False: "reused"}
+
+
+@dataclass(slots=True)
+class Outlook:
+    """The candidate's side of one row, in the words of `plan.RESULTS`."""
+
+    evidence: str
+    model: str = ""
+    provider: str = ""
+    cost_nano: int | None = None
+    latency_us: int | None = None
+    ttft_us: int | None = None
+    status: str = ""
+    error_code: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    attempts: int = 0
+    cost_low_nano: int | None = None
+    cost_high_nano: int | None = None
+    trace: bytes = field(default=b"", repr=False)
+
+
+def outlook(case: Case, low_nano: int | None = None, high_nano: int | None = None) -> Outlook:
+    """What a decided case tells; the bounds where its cost depends on answers that nobody has read."""
+    trace = case.trace()
+    text = _told(case, trace)
+    if case.unpriced:
+        return Outlook("not_evaluable", trace=text)
+    decision, ended = case.run.decision, case.ended
+    assert decision is not None
+    last = ended[decision.selected] if decision.selected is not None else ended[-1] if ended else None
+    cost = sum(outcome.cost_nano for outcome in ended)
+    found = Outlook(
+        _evidence(case),
+        cost_nano=cost,
+        attempts=len(ended),
+        cost_low_nano=cost if low_nano is None else min(cost, low_nano),
+        cost_high_nano=cost if high_nano is None else max(cost, high_nano),
+        trace=text,
+    )
+    if last is not None:
+        found.model, found.provider = last.target.model, last.target.provider
+        found.input_tokens, found.output_tokens = last.usage.input, last.usage.output
+    answered = decision.selected is not None and last is not None and last.ok
+    found.status = "ok" if answered else "error"
+    if not answered:
+        code = decision.code if decision.code not in (None, "attempts_failed") else None
+        found.error_code = code or (last.error_code if last is not None else None) or decision.code or ""
+    _time(found, case, trace)
+    return found
+
+
+def unchanged(columns: Mapping[str, Any]) -> Outlook:
+    """The candidate's side of a request that no policy ever saw: the same refusal."""
+    return Outlook(
+        "reused",
+        status=columns["outcome"],
+        error_code=columns["error_code"],
+        cost_nano=columns["cost_nano"],
+        cost_low_nano=columns["cost_nano"],
+        cost_high_nano=columns["cost_nano"],
+        latency_us=columns["latency_us"],
+        model=columns["model"],
+        provider=columns["provider"],
+    )
+
+
+def table(
+    batch: Batch, first_row: int, outlooks: Sequence[Outlook], checks: Sequence[bool | None], tag: str
+) -> pa.Table:
+    """One row for each of the batch."""
+    count = len(batch)
+    told = batch.columns
+    columns: dict[str, object] = {
+        "row": range(first_row, first_row + count),
+        "evidence": [each.evidence for each in outlooks],
+        "baseline_latency_us": [
+            None if imported and not latency else latency
+            for imported, latency in zip(told["source"], told["latency_us"], strict=True)
+        ],
+        "candidate_cost_low_nano": [each.cost_low_nano for each in outlooks],
+        "candidate_cost_high_nano": [each.cost_high_nano for each in outlooks],
+        "similarity": [None] * count,
+        "weight": [1.0] * count,
+        "stratum": [""] * count,
+        "cluster": [tags.get(tag, "") for tags in told["tags"]],
+        "reproduced": checks,
+        "trace": [each.trace for each in outlooks],
+    }
+    columns |= {name: told[source] for name, source in _COPIED.items()}
+    for name in RESULTS.names:
+        if name not in columns:
+            part = name.removeprefix("candidate_")
+            columns[name] = [getattr(each, part) for each in outlooks]
+    return pa.table({each.name: pa.array(columns[each.name], each.type) for each in RESULTS}, schema=RESULTS)
+
+
+def _evidence(case: Case) -> str:
+    if case.as_logged:
+        return "reused"
+    return _SOURCES[case.unsure or not case.matches or PROJECTED in case.matches]
+
+
+def _time(found: Outlook, case: Case, trace: Trace) -> None:
+    """How long it takes: as logged where it does the same, unknown where an attempt's time is."""
+    columns = case.logged.columns
+    if case.as_logged:
+        told = columns["latency_us"]
+        found.latency_us = None if columns["source"] and not told else told
+        found.ttft_us = columns["ttft_us"]
+    elif not case.unmeasured:
+        measured = trace.measured
+        found.latency_us = round(measured.latency_ms * 1000)
+        found.ttft_us = None if measured.ttft_ms is None else round(measured.ttft_ms * 1000)
+
+
+def _told(case: Case, trace: Trace) -> bytes:
+    """The trace, with where each attempt's outcome comes from."""
+    sources = ",".join([f'"{_SOURCES[match == PROJECTED]}"' for match in case.matches])
+    return _encode(trace)[:-1] + f',"sources":[{sources}]}}'.encode()
