@@ -159,7 +159,9 @@ class Client:
         try:
             connection = await self._connect(origin, pool, deadlines.connect_s)
         except CallFailed as failure:
-            raise cut or failure from failure
+            if cut is not None:
+                raise cut from failure
+            raise
         response = connection.start(head, body, deadlines)
         try:
             await response.head()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 
 import psycopg
 import psycopg.sql
@@ -26,7 +27,10 @@ leave a server that is back alone for half a minute more.
 
 
 class Transaction:
-    """One open transaction. Statements have `%(name)s` or `%s` places; rows are dictionaries by column name."""
+    """One open transaction. Statements have `%(name)s` or `%s` places; rows are dictionaries by column name.
+
+    If it is pipelined, `execute` does not wait: it returns -1, and its failure is raised by what comes next.
+    """
 
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
@@ -41,7 +45,9 @@ class Transaction:
         return await cursor.fetchone()
 
     async def execute(self, sql: str, params: Parameters | None = None) -> int:
-        """Runs a statement that returns no rows; the number of rows it touched. Without `params`, it may be several."""
+        """Runs a statement that returns no rows; the number of rows it touched. Without `params`, it may be several,
+        unless the transaction is pipelined.
+        """
         cursor = await self._connection.execute(sql.encode(), params)
         return cursor.rowcount
 
@@ -72,7 +78,7 @@ class Database:
             url,
             kwargs={"row_factory": dict_row, "connect_timeout": _CONNECT_S, "application_name": "modelux"},
             configure=configure,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
             min_size=min_size,
             max_size=max_size,
             timeout=_ACQUIRE_S,
@@ -84,8 +90,12 @@ class Database:
         return cls(url, pool)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self, *, pipelined: bool = False) -> AsyncIterator[Transaction]:
         """Commits when the block ends, rolls back when it raises.
+
+        Args:
+            pipelined: a statement that returns no rows goes to the server together with the next one or the commit,
+                and the beginning with the first: for transactions that hold locks others wait for.
 
         Raises:
             Unavailable: no connection, a deadline, a deadlock, or the connection broke, perhaps within the commit:
@@ -94,9 +104,10 @@ class Database:
         """
         cancelled = _Cancellations()
         try:
-            async with self._pool.connection() as connection, connection.transaction():
+            async with self._pool.connection() as connection, _pipeline(connection, pipelined):
                 cancelled.heed()
                 yield Transaction(connection)
+                await connection.commit()
             cancelled.heed()
         except psycopg.errors.UniqueViolation as error:
             raise AlreadyExists(error.diag.constraint_name or "") from error
@@ -122,6 +133,18 @@ class Database:
 
     async def close(self) -> None:
         await self._pool.close()
+
+
+def _pipeline(connection: _Connection, pipelined: bool) -> AbstractAsyncContextManager[object]:
+    return connection.pipeline() if pipelined else nullcontext()
+
+
+async def _check(connection: _Connection) -> None:
+    """Spends a round trip only on a connection of which something was heard while nobody used it, such as its end."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 class _Cancellations:

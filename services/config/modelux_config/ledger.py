@@ -99,7 +99,7 @@ class Ledger:
     async def _attempts(self, work: Callable[[Transaction, bool], Awaitable[T]]) -> T:
         for attempt in range(ATTEMPTS):
             try:
-                async with self.database.transaction() as tx:
+                async with self.database.transaction(pipelined=True) as tx:
                     return await work(tx, attempt > 0)
             except (Retry, AlreadyExists):
                 if attempt == ATTEMPTS - 1:
