@@ -116,7 +116,7 @@ class Runs:
         return progress.done, outcome
 
     async def _sum_up(self, one: Experiment, columns: Sequence[pa.Table], found: int) -> Outcome:
-        table = stream_of(pa.concat_tables(columns)) if columns else b""
+        table = stream_of(pa.concat_tables(columns).unify_dictionaries()) if columns else b""
         return await self.pool.run(sum_up, table, one.seed, found)
 
     async def _shown(self, one: Experiment, progress: _Progress) -> None:

@@ -144,7 +144,9 @@ def _names(table: pa.Table, side: str) -> pa.Array:
 
 
 def _text(table: pa.Table, name: str) -> pa.Array:
-    return pc.fill_null(table.column(name).combine_chunks(), "")
+    column = table.column(name)
+    thin = pa.types.is_dictionary(column.type)
+    return pc.fill_null((column.cast(column.type.value_type) if thin else column).combine_chunks(), "")
 
 
 def _codes(values: pa.Array, known: pa.Array) -> Ints:
