@@ -60,7 +60,9 @@ def outcome_lines(row: Row, width: int | None = None) -> Iterator[str]:
 
 
 def next_lines(row: Row) -> Iterator[str]:
-    """What to do with a completed experiment."""
+    """What to do with a completed experiment that found something."""
+    if not row["coverage"]["evaluable"]:
+        return
     yield ""
     yield f"{_MARGIN}promote   modelux experiments promote {row['id']}"
     yield f"{_MARGIN}diff      modelux experiments results {row['id']} --sort cost_delta_desc"
@@ -114,7 +116,7 @@ def named_candidate(row: Row) -> str:
 
 def cost(amount: float | None) -> str:
     """Dollars with four decimals, smaller ones with three digits that count."""
-    return _dollars(amount, _decimals(amount))
+    return "$0" if amount == 0 else _dollars(amount, _decimals(amount))
 
 
 def latency(ms: float | None) -> str:
@@ -199,7 +201,7 @@ def _standing(row: Row) -> str:
 def _listed(row: Row) -> tuple[str, ...]:
     rows = f"{row['rows_total']:,}" if row["rows_total"] else "-"
     status = f"running {row['progress'] * 100:.0f}%" if row["status"] == "running" else row["status"]
-    return (row["id"], row["name"], status, named_candidate(row), _window(row), rows, row["created_at"])
+    return (row["id"], row["name"], status, named_candidate(row), _window(row), rows, f"{row['created_at'][:19]}Z")
 
 
 def _window(row: Row) -> str:

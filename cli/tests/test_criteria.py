@@ -99,3 +99,9 @@ def test_every_metric_is_found_in_what_the_service_sums_up() -> None:
     assert math.isclose(measured(found, "cost_delta_pct") or 0, -40, abs_tol=0.01)
     assert measured(found, "run_cost_delta_pct") == pytest.approx(-40, abs=0.01)
     assert measured(found, "reproduced_pct") == 100.0
+
+
+def test_the_guide_names_every_metric() -> None:
+    guide = (Path(__file__).parents[2] / "docs/experiments.md").read_text()
+    names = {name.removesuffix("_lower").removesuffix("_upper") for name in METRICS}
+    assert {name for name in names if f"`{name}`" not in guide} == set()

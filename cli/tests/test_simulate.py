@@ -109,6 +109,7 @@ def test_a_window_without_requests_is_nothing_to_compare_and_opens_no_gate(serve
     assert shown.exit_code == 3
     assert "nothing to compare: no row of this window" in shown.stdout
     assert "CURRENT" not in shown.stdout
+    assert "promote" not in shown.stdout
     assert shown.stderr.splitlines() == [
         "modelux: no request that can be evaluated has the tag 'task'",
         "modelux: --fail-if holds: cost_delta_pct > 5 (it is not known)",
@@ -244,7 +245,7 @@ def test_a_narrow_terminal_is_spared_the_intervals() -> None:
 
 @pytest.mark.parametrize(
     ("amount", "shown"),
-    [(None, "-"), (0, "$0.0000"), (1234.5, "$1,234.5000"), (0.0284, "$0.0284"), (-0.001234, "-$0.00123"),
+    [(None, "-"), (0, "$0"), (1234.5, "$1,234.5000"), (0.0284, "$0.0284"), (-0.001234, "-$0.00123"),
      (0.000000001, "$0.00000000100")],
 )  # fmt: skip
 def test_amounts(amount: float | None, shown: str) -> None:
