@@ -54,6 +54,43 @@ async def test_a_unique_constraint_is_named(table: Database) -> None:
     assert refusal.value.constraint == "t_once"
 
 
+async def pipelined(database: Database, *ids: int, fails: bool = False) -> None:
+    async with database.transaction(pipelined=True) as tx:
+        for each in ids:
+            assert await tx.execute("INSERT INTO t (id) VALUES (%s)", (each,)) == -1
+        if fails:
+            raise RuntimeError("later")
+
+
+async def test_a_pipelined_transaction_commits_whole_or_not_at_all(table: Database) -> None:
+    await pipelined(table, 1, 2)
+    assert await count(table) == 2
+    with pytest.raises(AlreadyExists) as refusal:
+        await pipelined(table, 3, 1)
+    assert refusal.value.constraint == "t_once"
+    with pytest.raises(RuntimeError, match="later"):
+        await pipelined(table, 4, fails=True)
+    assert await count(table) == 2
+
+
+async def test_a_cancelled_pipelined_transaction_leaves_nothing_behind(table: Database) -> None:
+    async def wait_for_the_lock() -> None:
+        async with table.transaction(pipelined=True) as tx:
+            await tx.execute("INSERT INTO t (id) VALUES (1)")
+            asked.set()
+            await tx.fetch_all("SELECT pg_advisory_xact_lock(1)")
+
+    asked = asyncio.Event()
+    async with table.transaction() as holder, asyncio.TaskGroup() as group:
+        await holder.fetch_all("SELECT pg_advisory_xact_lock(1)")
+        waiting = group.create_task(wait_for_the_lock())
+        await asked.wait()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert await count(table) == 0
+
+
 async def test_a_lock_held_by_somebody_does_not_hold_us_for_long(postgres: EmbeddedPostgres) -> None:
     database = await Database.open(postgres.create_database("held"), statement_timeout_s=0.2)
     async with database.transaction() as tx:
