@@ -46,7 +46,6 @@ def simulate(
 ) -> None:
     """Replay logged traffic under a candidate, wait, and print what changes. Nothing is called, nothing is spent."""
     from modelux_cli.criteria import holding, parse
-    from modelux_cli.experiment_text import next_lines, outcome_lines
 
     with reporting():
         criteria = parse(fail_if or [])
@@ -63,15 +62,22 @@ def simulate(
         if json:
             print(json_text.dumps(found | {"fail_if": held} if criteria else found))
         else:
-            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-            for line in (*outcome_lines(found, width), *next_lines(found)):
-                print(line)
+            _tell(found)
         if by and not found["runs"]:
             print(f"modelux: no request that can be evaluated has the tag {by!r}", file=sys.stderr)
         for each in held:
             print(f"modelux: --fail-if holds: {each}", file=sys.stderr)
         if held:
             raise typer.Exit(EXIT_FAIL_IF)
+
+
+def _tell(found: Row) -> None:
+    """The outcome in words, as wide as the terminal, and what to do next."""
+    from modelux_cli.experiment_text import next_lines, outcome_lines
+
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in (*outcome_lines(found, width), *next_lines(found)):
+        print(line)
 
 
 def _ended(api: Api, made: Row) -> Row:
