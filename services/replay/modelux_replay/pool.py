@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 
@@ -104,12 +103,6 @@ def shared(plan: Plan) -> Iterator[str]:
         path = Path(folder) / "plan"
         path.write_bytes(msgspec.msgpack.encode(plan, enc_hook=stream_of))
         yield str(path)
-
-
-def prepare(plan: Plan) -> Simulator:
-    """The simulator of a plan, in a worker: the rest of the service does not carry the simulation in memory."""
-    found: Simulator = import_module("modelux_replay.simulate").prepare(plan)
-    return found
 
 
 def run_unit(unit: Unit) -> Done:

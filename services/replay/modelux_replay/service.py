@@ -16,10 +16,11 @@ from modelux_providers.catalog import Catalog
 from modelux_replay.consumer import Consumer
 from modelux_replay.desk import Desk
 from modelux_replay.experiments import Experiments
-from modelux_replay.pool import Pool, prepare
+from modelux_replay.pool import Pool
 from modelux_replay.promote import Promoter
 from modelux_replay.rpc import Edge
 from modelux_replay.runs import Runs
+from modelux_replay.simulate import prepare
 from modelux_replay.spec import Limits
 from modelux_runtime.platform import Platform
 from modelux_runtime.rpc import serving
