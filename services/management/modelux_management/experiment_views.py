@@ -79,6 +79,7 @@ class Experiment(ExperimentHead):
     routes: JsonValue
     runs: JsonValue
     cost_bounds: JsonValue
+    projection: JsonValue = Field(description="How far the projected cost may be off; null: nothing is projected.")
     similarity: JsonValue
     tail: JsonValue
     promotions: list[Promotion]

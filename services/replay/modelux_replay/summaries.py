@@ -13,9 +13,11 @@ import pyarrow.compute as pc
 from experiment_core.arrays import Floats, Ints
 from experiment_core.intervals import Estimate, proportion
 from experiment_core.rows import EVIDENCE, Rows, Side
+from experiment_core.runs import Metric, replayed
 from experiment_core.sentence import METRICS, change_in_words, sentence
 from experiment_core.summary import Delta, SideSummary, Summary, summarise
 from modelux.events.v1.experiment_pb2 import ExperimentCompleted
+from modelux_replay.remaining import ASSUMES, Projected, percent_of, remaining
 
 Json = dict[str, object]
 NANO = 1e9
@@ -29,6 +31,16 @@ _UNITS: Mapping[str, tuple[str, float]] = {
     "output_tokens": ("output_tokens", 1.0),
 }
 """How a metric of the summary is named in the API, and what it is divided by."""
+_OF_RUNS: Mapping[str, tuple[str, float]] = {
+    "cost_nano": ("cost_usd", NANO),
+    "calls": ("calls", 1.0),
+    "latency_ms": ("latency_ms", 1.0),
+    "latency_p50_ms": ("p50_latency_ms", 1.0),
+    "latency_p95_ms": ("p95_latency_ms", 1.0),
+    "tokens": ("tokens", 1.0),
+    "success": ("success", 1.0),
+}
+"""The same for runs: means of a run's sums, percentiles of its summed latency, and the share without a failed call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +92,9 @@ def sum_up(stream: bytes, seed: int, rows_in_window: int) -> Outcome:
             "independent_units": coverage.units,
         },
         "self_check": _self_check(table),
-        "runs": _run_costs(rows),
+        "runs": _per_run(rows, seed),
         "cost_bounds": _bounds(table, found),
+        "projection": _projection(table, found),
         "routes": [
             {
                 "model": route.model,
@@ -219,13 +232,17 @@ def _self_check(table: pa.Table | None) -> Json:
     return {"checked": checked, "reproduced": same, "share": found.value, "sentence": words}
 
 
-def _run_costs(rows: Rows) -> Json | None:
-    """Per run where rows belong to runs: costs of calls as they were made. Steps may change under another model."""
+def _per_run(rows: Rows, seed: int) -> Json | None:
+    """Per run where rows belong to runs: calls as they were made. Steps may change under another model.
+
+    Without metrics where the window is drawn from, as then no run is whole.
+    """
     kept = rows.take(rows.evaluable() & (rows.cluster >= 0))
     runs = len(np.unique(kept.cluster))
     if not runs:
         return None
     before, after = (float(kept.weight @ side.cost_nano) for side in (kept.baseline, kept.candidate))
+    found = replayed(rows, seed) if np.all(rows.weight == 1.0) else None
     return {
         "count": runs,
         "requests": len(kept),
@@ -233,6 +250,20 @@ def _run_costs(rows: Rows) -> Json | None:
         "candidate_mean_cost_usd": after / runs / NANO,
         "cost_percent": (after / before - 1) * 100 if before > 0 else None,
         "assumes": "Every run makes the calls that it made; another model may take more or fewer steps.",
+        "metrics": {_OF_RUNS[name][0]: _metric(name, each) for name, each in found.metrics.items()} if found else None,
+        "refusal": found.refusal if found else None,
+    }
+
+
+def _metric(name: str, found: Metric) -> Json:
+    """One quantity per run on both sides, and what changes."""
+    scale = 1 / _OF_RUNS[name][1]
+    unit = "percentage_points" if name == "success" else "percent"
+    return {
+        "baseline": _estimate(found.baseline.scaled(scale)),
+        "candidate": _estimate(found.candidate.scaled(scale)),
+        "delta": _estimate(found.delta.absolute.scaled(scale)),
+        unit: _estimate(found.delta.percent),
     }
 
 
@@ -245,6 +276,30 @@ def _bounds(table: pa.Table | None, found: Summary) -> Json | None:
     if low == high:
         return None
     return {"lowest_total_cost_usd": low / NANO, "highest_total_cost_usd": high / NANO}
+
+
+def _projection(table: pa.Table | None, found: Summary) -> Json | None:
+    """How far the candidate's cost may be off beyond what the intervals of the deltas tell; None: nothing is
+    projected.
+    """
+    if table is None or not found.coverage.evidence["projected"]:
+        return None
+    evidence = _text(table, "evidence").to_numpy(zero_copy_only=False)
+    known = evidence != "not_evaluable"
+    names = [_text(table, f"{side}_model").to_numpy(zero_copy_only=False)[known] for side in ("baseline", "candidate")]
+    _, codes = np.unique(np.concatenate(names).astype(np.str_), return_inverse=True)
+    baseline, candidate = np.split(codes.astype(np.int64), 2)
+    weight = _floats(table, "weight")[known]
+    costs, before = (_ints(table, f"{side}_cost_nano")[known] * weight for side in ("candidate", "baseline"))
+    tokens = (_ints(table, f"candidate_{kind}_tokens")[known] * weight for kind in ("input", "output"))
+    total = remaining(Projected(baseline, candidate, evidence[known] == "projected", costs, *tokens))
+    return {
+        "rows": total.naive_rows,
+        "total_cost_usd": _estimate(total.nano.scaled(1 / NANO)),
+        "cost_percent": _estimate(percent_of(total, float(before.sum()))),
+        "remaining_error": total.remaining_error,
+        "assumes": ASSUMES,
+    }
 
 
 def _similarity(found: Summary) -> Json | None:
