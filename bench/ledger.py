@@ -45,6 +45,7 @@ from modelux_ledger.spender import Spender
 from modelux_ledger.spending import spending
 from modelux_ledger.table import LeaseTable
 from modelux_providers.simulator.process import spawn
+from modelux_runtime import memory
 from modelux_runtime.rpc import channel
 from routing_core.ledger.holder import Holder
 from routing_core.ledger.messages import Granted
@@ -108,6 +109,7 @@ async def grant(config: Control, rate: int, users: int, seconds: int) -> Figures
         spender.dispatch(held)
         spender.settle(held, [900_000] * METERS)
 
+    memory.settle()  # as a proxy does
     chance, loop = random.Random(1), asyncio.get_running_loop()
     async with channel(config.target) as connection, spending(connection, config.folder / "leases") as spender:
         at_s, began_s = 0.0, loop.time()

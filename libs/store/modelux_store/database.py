@@ -44,6 +44,11 @@ class Transaction:
         cursor = await self._connection.execute(sql.encode(), params)
         return await cursor.fetchone()
 
+    async def fetch_each(self, *statements: tuple[str, Parameters]) -> list[list[dict[str, object]]]:
+        """The rows of several statements, run one after the other; in one round trip if pipelined."""
+        cursors = [await self._connection.execute(sql.encode(), params) for sql, params in statements]
+        return [await cursor.fetchall() for cursor in cursors]
+
     async def execute(self, sql: str, params: Parameters | None = None) -> int:
         """Runs a statement that returns no rows; the number of rows it touched. Without `params`, it may be several,
         unless the transaction is pipelined.

@@ -8,21 +8,24 @@ from functools import partial
 from typing import TypeVar, cast
 
 from modelux_config import ledger_events
+from modelux_config.ledger_known import Known
 from modelux_config.ledger_recalls import Recalls
 from modelux_config.ledger_rows import (
     Retry,
     Terms,
-    lease_of,
+    accounts_read,
+    leases_of,
+    leases_read,
     lock_accounts,
     op_of,
-    read_leases,
     save,
+    take_accounts,
     terms_of,
 )
 from modelux_config.records import Row
 from modelux_config.statements import sql
 from modelux_contracts.ids import new_id
-from modelux_store.database import AlreadyExists, Database, Transaction
+from modelux_store.database import AlreadyExists, Database, Parameters, Transaction
 from routing_core.ledger import server
 from routing_core.ledger.messages import Ask, Denied, Granted, Joined, LeaseAnswer, LeaseReport, lease_name
 from routing_core.ledger.messages import op_of as ask_of
@@ -31,7 +34,6 @@ from routing_core.ledger.server import Replica, Unit
 
 LIVE_US = 60_000_000
 ATTEMPTS = 5
-MOST_KNOWN = 100_000
 T = TypeVar("T")
 
 
@@ -45,8 +47,7 @@ class Begun:
     heard_us: int
     opens: bool
     """Whether missing accounts are made, see `lock_accounts`: from the second attempt on."""
-    known: set[server.AccountKey]
-    """As in `Ledger`."""
+    known: Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,7 @@ class Ledger:
 
     database: Database
     recalls: Recalls
-    known: set[server.AccountKey] = field(default_factory=set)
-    """Accounts that were seen. Others are made in the first attempt already: they are most likely not there yet."""
+    known: Known = field(default_factory=Known)
 
     async def join(self, replica_id: str) -> Joined:
         """Begins a life of a replica. Raises `Unavailable`, as all of these."""
@@ -123,14 +123,20 @@ class Ledger:
         self, tx: Transaction, opens: bool, replica_id: str, epoch: int, op_id: str, asks: Sequence[Ask], *, final: bool
     ) -> tuple[tuple[Granted, ...] | Denied, bool]:
         """The answer, and whether it is worth while to wait for what others hold."""
-        begun, op = await _begin(tx, opens, self.known, replica_id, [ask.meter.budget_id for ask in asks], op_id)
+        meters = [ask.meter for ask in asks]
+        guess = [] if opens else self.known.guess(meters)
+        then = [accounts_read(guess)] if guess else []
+        budget_ids = [meter.budget_id for meter in meters]
+        begun, op, rows = await _begin(tx, opens, self.known, replica_id, budget_ids, op_id, *then)
         unit, terms = begun.unit, begun.terms
+        take_accounts(unit, rows)
         earlier: list[server.AccountKey] = []
         if op is not None:
             unit.ops[op_id] = op_of(op)
-            unit.leases = await read_leases(tx, [lease_name(op_id, index) for index in range(len(asks))])
+            names = [lease_name(op_id, index) for index in range(len(asks))]
+            unit.leases = leases_of(*await tx.fetch_each(leases_read(names)))
             earlier = [(lease.meter, lease.window_start_us) for lease in unit.leases.values()]
-        await _enter(begun, [ask.meter for ask in asks], earlier)
+        await _enter(begun, meters, earlier)
         aborted = {meter for meter, account in unit.current.items() if account.aborted}
         answer = server.grant(unit, replica_id, epoch, op_id, asks, final=False)
         short = isinstance(answer, Denied) and answer.reason == "exceeded" and op is None
@@ -148,7 +154,7 @@ class Ledger:
     async def _refuse(
         self, tx: Transaction, opens: bool, replica_id: str, epoch: int, meter: Meter, needed: int, request_id: str
     ) -> Denied:
-        begun, _ = await _begin(tx, opens, self.known, replica_id, [meter.budget_id], "")
+        begun, _, _ = await _begin(tx, opens, self.known, replica_id, [meter.budget_id], "")
         unit, terms = begun.unit, begun.terms
         await _enter(begun, [meter])
         aborted = {each for each, account in unit.current.items() if account.aborted}
@@ -161,13 +167,13 @@ class Ledger:
     async def _report(
         self, tx: Transaction, opens: bool, replica_id: str, epoch: int, reports: Sequence[LeaseReport]
     ) -> list[LeaseAnswer]:
-        begun, _ = await _begin(tx, opens, self.known, replica_id, [told.meter.budget_id for told in reports], "")
-        unit, names = begun.unit, [told.lease_id for told in reports]
+        names, budget_ids = [told.lease_id for told in reports], [told.meter.budget_id for told in reports]
+        then = [leases_read(names)] if names else []
+        begun, _, rows = await _begin(tx, opens, self.known, replica_id, budget_ids, "", *then)
+        unit = begun.unit
         if names:
-            keys = server.report_accounts(await read_leases(tx, names), reports)
-            await _lock(begun, keys)
-            # Whoever changes a lease holds its account: from here on they stay as they are.
-            unit.leases = await read_leases(tx, names)
+            keys = server.report_accounts(leases_of(rows), reports)
+            await _lock(begun, keys, names)
             if not set(server.report_accounts(unit.leases, reports)) <= set(keys):
                 raise Retry
             asked = [ask_of(name) for name in names if name not in unit.leases]
@@ -180,25 +186,31 @@ class Ledger:
 
 
 async def _begin(
-    tx: Transaction, opens: bool, known: set[server.AccountKey], replica_id: str, budget_ids: Sequence[str], op_id: str
-) -> tuple[Begun, Row | None]:
-    """The rows to begin with, and what came of the ask before."""
+    tx: Transaction,
+    opens: bool,
+    known: Known,
+    replica_id: str,
+    budget_ids: Sequence[str],
+    op_id: str,
+    *then: tuple[str, Parameters],
+) -> tuple[Begun, Row | None, list[Row]]:
+    """The rows to begin with, what came of the ask before, and the rows of the statement sent along."""
     named = {"replica_id": replica_id, "budget_ids": sorted(set(budget_ids)), "op_id": op_id, "live_us": LIVE_US}
-    row = await tx.fetch_one(sql("ledger", "begin"), named)
-    assert row is not None
+    (row,), *more = await tx.fetch_each((sql("ledger", "begin"), named), *then)
     unit, heard_us = _unit(row, replica_id)
     unit.live_replicas = max(cast(int, row["live_replicas"]), 1)
     terms = terms_of(cast("list[Row] | None", row["budgets"]))
-    return Begun(tx, unit, terms, heard_us, opens, known), cast("Row | None", row["op"])
+    begun = Begun(tx, unit, terms, heard_us, opens, known)
+    return begun, cast("Row | None", row["op"]), [each for rows in more for each in rows]
 
 
-async def _begin_alone(tx: Transaction, replica_id: str, opens: bool, known: set[server.AccountKey]) -> Begun:
+async def _begin_alone(tx: Transaction, replica_id: str, opens: bool, known: Known) -> Begun:
     """A replica with all its leases and their accounts, while it can do nothing."""
     row = await tx.fetch_one(sql("ledger", "begin_alone"), {"replica_id": replica_id})
     assert row is not None
     unit, heard_us = _unit(row, replica_id)
-    leases = [lease_of(each) for each in await tx.fetch_all(sql("ledger", "leases_of"), {"replica_id": replica_id})]
-    unit.leases = {lease.lease_id: lease for lease in leases}
+    unit.leases = leases_of(await tx.fetch_all(sql("ledger", "leases_of"), {"replica_id": replica_id}))
+    leases = unit.leases.values()
     budget_ids = sorted({lease.meter.budget_id for lease in leases})
     terms = terms_of(await tx.fetch_all(sql("ledger", "budgets"), {"budget_ids": budget_ids})) if leases else {}
     begun = Begun(tx, unit, terms, heard_us, opens, known)
@@ -212,6 +224,7 @@ async def _enter(begun: Begun, meters: Sequence[Meter], others: Sequence[server.
     terms = {meter: begun.terms[meter.budget_id] for meter in meters if _in_force(begun.terms, meter)}
     current = {meter: (meter, each.window(unit.now_us)[0]) for meter, each in terms.items()}
     await _lock(begun, [*current.values(), *others])
+    begun.known.hold_now(current.values())
     for meter, key in current.items():
         if key in unit.accounts:
             account = unit.current[meter] = unit.accounts[key]
@@ -219,16 +232,18 @@ async def _enter(begun: Begun, meters: Sequence[Meter], others: Sequence[server.
             terms[meter].limit_duration(account)
 
 
-async def _lock(begun: Begun, keys: Sequence[server.AccountKey]) -> None:
-    if not keys:
+async def _lock(begun: Begun, keys: Sequence[server.AccountKey], lease_ids: Sequence[str] = ()) -> None:
+    """Accounts that were locked with the beginning are the only ones, or all is begun anew: locks keep one order."""
+    unit, known = begun.unit, begun.known
+    if unit.accounts and unit.accounts.keys() >= set(keys):
         return
-    known = begun.known
-    opens = begun.opens or not known.issuperset(keys)
-    if not await lock_accounts(begun.tx, begun.unit, keys, begun.terms, opens=opens):
+    if unit.accounts:
         raise Retry
-    if len(known) > MOST_KNOWN:
-        known.clear()
-    known.update(begun.unit.accounts)
+    if keys or lease_ids:
+        opens = begun.opens or not known.all_seen(keys)
+        if not await lock_accounts(begun.tx, unit, keys, begun.terms, opens=opens, lease_ids=lease_ids):
+            raise Retry
+        known.add(unit.accounts)
 
 
 def _unit(row: Row, replica_id: str) -> tuple[Unit, int]:

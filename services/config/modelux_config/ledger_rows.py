@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from modelux_config.records import Row
 from modelux_config.statements import sql
-from modelux_store.database import Transaction
+from modelux_store.database import Parameters, Transaction
 from routing_core.ledger.books import Account, Lease
 from routing_core.ledger.messages import WHOLE
 from routing_core.ledger.meters import Meter
@@ -101,28 +101,51 @@ def opening(key: AccountKey, terms: Terms, now_us: int) -> Mapping[str, object] 
 
 
 async def lock_accounts(
-    tx: Transaction, unit: Unit, keys: Sequence[AccountKey], terms: Mapping[str, Terms], *, opens: bool
+    tx: Transaction,
+    unit: Unit,
+    keys: Sequence[AccountKey],
+    terms: Mapping[str, Terms],
+    *,
+    opens: bool,
+    lease_ids: Sequence[str] = (),
 ) -> bool:
     """Locks the accounts into the unit, those missing made before that if `opens`. False: some could be made.
 
     Who finds some missing begins anew and makes them first: locks of both kinds are then taken in one order.
+    The leases named are read under these locks. Whoever changes a lease holds its account: they stay as they are.
     """
-    missing = [key for key in keys if key not in unit.accounts]
     if opens:
-        rows = [opening(key, terms[key[0].budget_id], unit.now_us) for key in missing if key[0].budget_id in terms]
+        rows = [opening(key, terms[key[0].budget_id], unit.now_us) for key in keys if key[0].budget_id in terms]
         await tx.execute(sql("ledger", "open_accounts"), {"accounts": json.dumps([row for row in rows if row])})
-    columns = zip(*((*meter, start_us) for meter, start_us in missing), strict=True) if missing else ((), (), (), ())
-    names = ("budget_ids", "values", "units", "starts")
-    parameters = {name: list(column) for name, column in zip(names, columns, strict=True)}
-    for row in await tx.fetch_all(sql("ledger", "accounts"), parameters):
-        account = account_of(row)
-        unit.accounts[account.meter, account.window_start_us] = account
-    absent = [key for key in missing if key not in unit.accounts and key[0].budget_id in terms]
+    reads = [accounts_read(keys), leases_read(lease_ids)] if lease_ids else [accounts_read(keys)]
+    accounts, *leases = await tx.fetch_each(*reads)
+    take_accounts(unit, accounts)
+    for each in leases:
+        unit.leases = leases_of(each)
+    absent = [key for key in keys if key not in unit.accounts and key[0].budget_id in terms]
     return opens or not any(opening(key, terms[key[0].budget_id], unit.now_us) for key in absent)
 
 
-async def read_leases(tx: Transaction, lease_ids: Sequence[str]) -> dict[str, Lease]:
-    rows = await tx.fetch_all(sql("ledger", "leases"), {"lease_ids": list(lease_ids)})
+def accounts_read(keys: Sequence[AccountKey]) -> tuple[str, Parameters]:
+    """The statement that locks these."""
+    names = ("budget_ids", "values", "units", "starts")
+    columns = zip(*((*meter, start_us) for meter, start_us in keys), strict=True) if keys else ((),) * len(names)
+    return sql("ledger", "accounts"), {name: list(column) for name, column in zip(names, columns, strict=True)}
+
+
+def take_accounts(unit: Unit, rows: Iterable[Row]) -> None:
+    """Into the unit what `accounts_read` found."""
+    for row in rows:
+        account = account_of(row)
+        unit.accounts[account.meter, account.window_start_us] = account
+
+
+def leases_read(lease_ids: Sequence[str]) -> tuple[str, Parameters]:
+    """The statement that reads these."""
+    return sql("ledger", "leases"), {"lease_ids": list(lease_ids)}
+
+
+def leases_of(rows: Iterable[Row]) -> dict[str, Lease]:
     return {cast(str, row["lease_id"]): lease_of(row) for row in rows}
 
 

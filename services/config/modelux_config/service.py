@@ -22,6 +22,7 @@ from modelux_config.metrics import watch_outbox
 from modelux_config.rpc import Edge
 from modelux_config.scope import Ports
 from modelux_providers.vendors import VENDORS
+from modelux_runtime import memory
 from modelux_runtime.platform import Platform
 from modelux_runtime.rpc import serving
 from modelux_runtime.service import Service, Tasks
@@ -84,6 +85,7 @@ async def serve(settings: ConfigSettings, platform: Platform) -> AsyncIterator[T
                 ledger.recalls.run,
                 partial(ledger_upkeep.run, ledger, settings.ledger_silent_s * 1_000_000),
             ]
+            memory.settle()
             yield [_run(platform, feed, started, edge.meters, upkeep)]
 
 
