@@ -52,11 +52,14 @@ class Desk:
         checked = check(request.spec, self.now_us(), self.limits, preflight=True)
         await self._candidate(request.actor, checked)
         _refuse_calls(checked)
-        rows = await window.count_rows(self.analytics, _window(request.actor, checked))
+        found = await window.count_rows(self.analytics, _window(request.actor, checked))
+        rows = found.rows
         replayed = min(rows, self.most_rows)
         notes = ["Nothing is called, so nothing is spent: the decisions are replayed over what was logged."]
         if not rows:
             notes.append("No request of the log lies in this window and passes its filter.")
+        if found.excluded:
+            notes.append(f"{found.excluded:,} more are left out: the caller left, or nobody knows how they ended.")
         if rows > replayed:
             notes.append(f"The window holds {rows:,} requests; about {replayed:,} of them, drawn evenly, are replayed.")
         return pb.PreflightResponse(

@@ -22,7 +22,7 @@ from modelux_replay.experiments import Changed, Experiment, Experiments, Status,
 from modelux_replay.plan import Document, Plan, Prepare
 from modelux_replay.pool import Done, Pool, Unit, run_unit, shared, stream_of
 from modelux_replay.summaries import Outcome, sum_up
-from modelux_replay.window import Slice, Window
+from modelux_replay.window import Count, Slice, Window
 from modelux_store.analytics import Analytics
 from modelux_store.errors import Unavailable
 
@@ -101,23 +101,23 @@ class Runs:
             whole.start_us,
             whole.end_us,
             whole.filter,
-            window.share_for(found, self.most_rows),
+            window.share_for(found.rows, self.most_rows),
         )
         parts = await window.read_slices(self.analytics, drawn)
         total = sum(each.rows for each in parts)
         progress = _Progress(self, one, total)
         await progress.tell(0)
         plan = plan_of(one, await window.read_calls(self.analytics, whole))
-        weight = found / total if drawn.share_ppm < 1_000_000 and total else 1.0
+        weight = found.rows / total if drawn.share_ppm < 1_000_000 and total else 1.0
         with shared(plan) as path:
             columns = await _Work(self, one, path, weight, progress).through(drawn, parts)
         outcome = await self._sum_up(one, columns, found)
         await self._shown(one, progress)
         return progress.done, outcome
 
-    async def _sum_up(self, one: Experiment, columns: Sequence[pa.Table], found: int) -> Outcome:
+    async def _sum_up(self, one: Experiment, columns: Sequence[pa.Table], found: Count) -> Outcome:
         table = stream_of(pa.concat_tables(columns).unify_dictionaries()) if columns else b""
-        return await self.pool.run(sum_up, table, one.seed, found)
+        return await self.pool.run(sum_up, table, one.seed, found.rows, found.excluded)
 
     async def _shown(self, one: Experiment, progress: _Progress) -> None:
         """Waits until the log shows every row: whoever sees `completed` can read the results."""

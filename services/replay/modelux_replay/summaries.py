@@ -68,8 +68,11 @@ class Outcome:
         event.coverage, event.cost_weighted_coverage, event.sentence = self.coverage, self.cost_weighted, self.sentence
 
 
-def sum_up(stream: bytes, seed: int, rows_in_window: int) -> Outcome:
-    """`stream` is an Arrow stream with `pool.SUMMARY_COLUMNS`; empty where there were no rows."""
+def sum_up(stream: bytes, seed: int, rows_in_window: int, excluded: int = 0) -> Outcome:
+    """`stream` is an Arrow stream with `pool.SUMMARY_COLUMNS`; empty where there were no rows.
+
+    `excluded`: requests of the window that cannot be compared.
+    """
     table = pa.ipc.open_stream(stream).read_all() if stream else None
     rows = _rows(table) if table is not None else _no_rows()
     found = summarise(rows, seed)
@@ -83,6 +86,7 @@ def sum_up(stream: bytes, seed: int, rows_in_window: int) -> Outcome:
         "deltas": {_UNITS[name][0]: _delta(name, delta) for name, delta in found.deltas.items()},
         "coverage": {
             "rows_in_window": rows_in_window,
+            "excluded": excluded,
             "rows": coverage.rows,
             "evaluable": coverage.evaluable,
             "share": share,

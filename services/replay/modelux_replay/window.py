@@ -61,10 +61,20 @@ class Slice:
     rows: int
 
 
-async def count_rows(analytics: Analytics, window: Window) -> int:
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many requests a window holds. `excluded`: more that cannot be compared, as the caller left or nobody knows
+    how they ended.
+    """
+
+    rows: int
+    excluded: int
+
+
+async def count_rows(analytics: Analytics, window: Window) -> Count:
     """Raises `Unavailable`."""
     (row,) = await analytics.rows(_sql("count_rows"), window.parameters())
-    return _int(row["rows"])
+    return Count(_int(row["rows"]), _int(row["excluded"]))
 
 
 async def read_slices(analytics: Analytics, window: Window) -> list[Slice]:

@@ -57,7 +57,7 @@ async def test_filters_choose_rows(acme: Replay, runs: Runs) -> None:
         (pb.Filter(config="@production"), 0),
     ):
         chosen = Window(tenant.organization_id, tenant.project_id, micros(START), micros(NOW), wanted)
-        assert await window.count_rows(runs.analytics, chosen) == rows, wanted
+        assert (await window.count_rows(runs.analytics, chosen)).rows == rows, wanted
         parts = await window.read_slices(runs.analytics, chosen)
         tables = [await window.read_rows(runs.analytics, chosen, each) for each in parts]
         assert sum(len(table) for table in tables) == rows
@@ -76,3 +76,15 @@ async def test_rows_and_calls_come_with_their_columns_in_order(acme: Replay, run
     calls = await window.read_calls(runs.analytics, whole)
     assert (calls.schema, len(calls)) == (CALLS, 50)
     assert set(calls.column("kind").to_pylist()) == {"ok", "status"}
+
+
+async def test_what_cannot_be_compared_is_counted_and_left_out(acme: Replay, runs: Runs) -> None:
+    left = requests(acme.tenant, 3, outcome="cancelled", status=499)
+    for number, each in enumerate(left):
+        each.request_id = f"req_left_{number}"
+    await fill(runs.analytics, requests(acme.tenant, 10) + left)
+    tenant = acme.tenant
+    whole = Window(tenant.organization_id, tenant.project_id, micros(START), micros(NOW))
+    assert await window.count_rows(runs.analytics, whole) == window.Count(10, 3)
+    (part,) = await window.read_slices(runs.analytics, whole)
+    assert part.rows == len(await window.read_rows(runs.analytics, whole, part)) == 10

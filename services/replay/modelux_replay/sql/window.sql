@@ -1,20 +1,19 @@
 -- conditions: which requests of the log belong to a window
 organization_id = {organization_id:String} AND project_id = {project_id:String}
   AND started_at >= fromUnixTimestamp64Micro({start_us:Int64}, 'UTC') AND started_at < fromUnixTimestamp64Micro({end_us:Int64}, 'UTC')
-  AND outcome IN ('ok', 'error')
   AND ({model:String} = '' OR model = {model:String}) AND ({provider:String} = '' OR provider = {provider:String})
   AND ({end_user_id:String} = '' OR end_user_id = {end_user_id:String})
   AND ({status:String} = '' OR outcome = {status:String}) AND ({config:String} = '' OR config_slug = {config:String})
   AND arrayAll((k, v) -> mapContains(tags, k) AND tags[k] = v, {tag_names:Array(String)}, {tag_values:Array(String)})
   AND sipHash64(request_id) % 1000000 < {share_ppm:UInt32}
 
--- count_rows: how many requests a window holds
-SELECT count() AS rows FROM requests_once
+-- count_rows: how many requests a window holds, and how many more that nobody waited for or whose end is unknown
+SELECT countIf(outcome IN ('ok', 'error')) AS rows, count() - rows AS excluded FROM requests_once
 WHERE /* conditions */
 
 -- rows_by_minute: how they are spread over time
 SELECT intDiv(toUnixTimestamp64Micro(started_at), 60000000) AS minute, count() AS rows FROM requests_once
-WHERE /* conditions */
+WHERE outcome IN ('ok', 'error') AND /* conditions */
 GROUP BY minute ORDER BY minute
 
 -- rows: the requests of one slice, in order of time
@@ -23,7 +22,7 @@ SELECT request_id, started_at, endpoint, requested_model, config_slug, config_ve
     output_tokens, cache_read_tokens, cache_write_tokens, reasoning_tokens, estimated_input_tokens, max_tokens,
     CAST(needs, 'Array(String)') AS needs, cost_nano, price_unknown, latency_us, ttft_us, attempts, source, trace
 FROM requests_once
-WHERE /* conditions */
+WHERE outcome IN ('ok', 'error') AND /* conditions */
 ORDER BY started_at, request_id
 
 -- count_calls: how many attempts are on record
