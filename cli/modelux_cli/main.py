@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from modelux_cli import budgets, experiments, import_command, prices, simulate
+from modelux_cli import budgets, embeddings, experiments, import_command, prices, simulate
 
 app = typer.Typer(
     name="modelux",
@@ -20,6 +20,7 @@ app = typer.Typer(
 app.add_typer(budgets.app, name="budgets")
 app.add_typer(budgets.app, name="budget", hidden=True)
 app.add_typer(prices.app, name="prices")
+app.add_typer(embeddings.app, name="embeddings")
 app.add_typer(experiments.app, name="experiments")
 app.command("simulate")(simulate.simulate)
 app.command("import")(import_command.import_file)

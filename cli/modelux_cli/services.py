@@ -23,11 +23,14 @@ SERVICES: Mapping[str, Entry] = {
     "config": Entry("modelux_config.service", "Owns projects, credentials, keys and versioned routing configs"),
     "ingest": Entry("modelux_ingest.service", "Writes request events to ClickHouse and folds provider health"),
     "replay": Entry("modelux_replay.service", "Replays logged traffic under a candidate policy"),
+    "embedding": Entry(
+        "modelux_embedding.service", "Turns texts into vectors: how alike answers are, prompts like one, topics"
+    ),
     "management": Entry("modelux_management.service", "Serves the REST API under /manage/v1"),
 }
 
 LAYOUTS: Mapping[str, Sequence[Sequence[str]]] = {
-    "embedded": (("proxy",), ("config", "ingest", "replay", "management")),
+    "embedded": (("proxy",), ("config", "ingest", "replay", "embedding", "management")),
     "cluster": tuple((name,) for name in SERVICES),
 }
 """How services are grouped into processes in each form."""

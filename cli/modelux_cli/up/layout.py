@@ -49,7 +49,8 @@ class Machine:
 
     def environment(self, process: str) -> dict[str, str]:
         """The environment of one process of services."""
-        config, replay = f"unix:{self.config_socket}", f"unix:{self.config_socket.with_name('replay.sock')}"
+        config = f"unix:{self.config_socket}"
+        replay, embedding = (f"unix:{self.config_socket.with_name(f'{name}.sock')}" for name in ("replay", "embedding"))
         return child_environment(
             {
                 "MODELUX_DATABASE_URL": self.urls.database,
@@ -60,6 +61,9 @@ class Machine:
                 "MODELUX_CONFIG_LISTEN": config,
                 "MODELUX_REPLAY_URL": replay,
                 "MODELUX_REPLAY_LISTEN": replay,
+                "MODELUX_EMBEDDING_URL": embedding,
+                "MODELUX_EMBEDDING_LISTEN": embedding,
+                "MODELUX_EMBEDDING_WEIGHTS_DIR": str(weights_dir(self.data_dir)),
                 "MODELUX_HEALTH_PORT": str(self.ports.health[process]),
                 "MODELUX_PROXY_HOST": self.host,
                 "MODELUX_PROXY_PORT": str(self.ports.proxy),
@@ -93,6 +97,11 @@ class Machine:
 
     def log(self, name: str) -> Path:
         return self.data_dir / "logs" / f"{name}.log"
+
+
+def weights_dir(data_dir: Path) -> Path:
+    """Where `modelux embeddings install` puts the weights of the local embedder."""
+    return data_dir / "minilm"
 
 
 def config_socket(data_dir: Path) -> Path:

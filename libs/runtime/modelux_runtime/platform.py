@@ -42,6 +42,7 @@ class Platform:
     _analytics: Analytics | None = None
     _config: grpc.aio.Channel | None = None
     _replay: grpc.aio.Channel | None = None
+    _embedding: grpc.aio.Channel | None = None
     _encryption_key: bytes | None = None
 
     @property
@@ -72,6 +73,12 @@ class Platform:
         return self._replay
 
     @property
+    def embedding(self) -> grpc.aio.Channel:
+        """Channel to the embedding service."""
+        assert self._embedding is not None, "declare 'embedding' in the service's needs"
+        return self._embedding
+
+    @property
     def encryption_key(self) -> bytes:
         assert self._encryption_key is not None, "declare 'encryption_key' in the service's needs"
         return self._encryption_key
@@ -99,6 +106,9 @@ async def open_platform(settings: PlatformSettings, needs: frozenset[Need]) -> A
         if "replay" in needs:
             platform._replay = channel(_required(settings.replay_url, "MODELUX_REPLAY_URL"))
             stack.push_async_callback(platform._replay.close)
+        if "embedding" in needs:
+            platform._embedding = channel(_required(settings.embedding_url, "MODELUX_EMBEDDING_URL"))
+            stack.push_async_callback(platform._embedding.close)
         yield platform
 
 

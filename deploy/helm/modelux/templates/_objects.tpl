@@ -60,6 +60,13 @@ app.kubernetes.io/component: {{ .name }}
 - name: MODELUX_REPLAY_URL
   value: dns:///{{ include "modelux.fullname" (dict "root" .root "name" "replay") }}:{{ .root.Values.components.replay.port }}
 {{- end }}
+{{- if has "embedding" .component.needs }}
+- name: MODELUX_EMBEDDING_URL
+  value: dns:///{{ include "modelux.fullname" (dict "root" .root "name" "embedding") }}:{{ .root.Values.components.embedding.port }}
+{{- end }}
+{{- range $name, $from := .component.secretEnv }}
+{{ include "modelux.secretEnv" (dict "name" $name "from" $from) }}
+{{- end }}
 {{- range $name, $value := .component.env }}
 - name: {{ $name }}
   value: {{ $value | quote }}
