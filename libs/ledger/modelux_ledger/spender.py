@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Container, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import grpc.aio
 
@@ -29,6 +29,14 @@ _REPORTS_AT_ONCE = 500
 def boot_us() -> int:
     """Microseconds that also count while the machine sleeps, and that nobody can set."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
+
+
+class Outbox(Protocol):
+    """What holds bytes back until the end of a turn (`modelux_providers.outbox.Outbox`)."""
+
+    def ahead(self, step: Callable[[], None]) -> None:
+        """`step` runs before bytes go out, from now on."""
+        ...
 
 
 class Spender:
@@ -70,6 +78,7 @@ class Spender:
         """There is something to tell at once."""
         self._unreported = 0
         self._resynced_us = 0
+        self._together = False
 
     # Calls
 
@@ -141,6 +150,16 @@ class Spender:
         """How the account stood when the ledger last told; None: nothing is known here."""
         return None if self._holder is None else self._holder.view(meter, self._clock())
 
+    def write_together(self, *outboxes: Outbox) -> None:
+        """From now on the table is written once for all calls of a turn, before bytes leave through any of `outboxes`:
+        those of all calls, and those that tell somebody of their end.
+        """
+        for outbox in outboxes:
+            outbox.ahead(self._write)
+        self._together = True
+        if self._holder is not None:
+            self._holder.rows.together = True
+
     def reserved(self) -> int:
         """Nano-USD that calls under way hold."""
         return 0 if self._holder is None else self._holder.reserved("usd")
@@ -179,6 +198,10 @@ class Spender:
         self._holder = self._table = None
 
     # Steps of the above
+
+    def _write(self) -> None:
+        if self._holder is not None:
+            self._holder.rows.write()
 
     async def _waited(self, wants: Sequence[Want]) -> Held | Refusal:
         """What the ledger lets the call have, within our patience."""
@@ -223,6 +246,7 @@ class Spender:
         if joined.replica_id != table.replica_id:
             table.identify(joined.replica_id)
         self._holder = holder = Holder(table, self._limits)
+        holder.rows.together = self._together
         holder.join(joined.replica_id, joined.epoch, joined.leases, self._clock())
         self._resynced_us = self._clock()
         self._worked(holder)

@@ -205,8 +205,8 @@ class ProviderCall:
             self.target,
             self._kind or "ok",
             self._status,
-            round((ended - self.started_ns) / 1e6, 3),
-            round((self._first_ns - self.started_ns) / 1e6, 3) if self._first_ns else None,
+            _ms(ended - self.started_ns),
+            _ms(self._first_ns - self.started_ns) if self._first_ns else None,
             usage,
             cost(price, usage) if price is not None else 0,
             self._code,
@@ -243,9 +243,10 @@ class ProviderCall:
             return
         self.dropped, self.emulated = wire.dropped, wire.emulated
         deadlines = terms.deadlines
-        if terms.timeout_s is not None:
-            connect_s, first_byte_s, idle_s, _ = deadlines
-            deadlines = Deadlines(min(connect_s, terms.timeout_s), first_byte_s, idle_s, terms.timeout_s)
+        total_s = terms.timeout_s
+        if total_s is not None:
+            connect_s = total_s if total_s < deadlines.connect_s else deadlines.connect_s
+            deadlines = Deadlines(connect_s, deadlines.first_byte_s, deadlines.idle_s, total_s)
         if self.charge is not None:
             self.charge.dispatch()
         self._sent = True
@@ -372,7 +373,7 @@ class ProviderCall:
 
     def _head_outcome(self) -> Outcome:
         now = perf_counter_ns()
-        elapsed_ms = round((now - self.started_ns) / 1e6, 3)
+        elapsed_ms = _ms(now - self.started_ns)
         return Outcome(self.target, "ok", self._status, elapsed_ms, elapsed_ms)
 
 
@@ -390,6 +391,11 @@ def _with_answer(outcome: Outcome, answer: Complete) -> Outcome:
         outcome.retry_after_ms,
         outcome.output_cost_nano,
     )
+
+
+def _ms(nanoseconds: int) -> float:
+    """To whole microseconds."""
+    return (nanoseconds + 500) // 1000 / 1000
 
 
 def _request_id(headers: dict[bytes, bytes]) -> str:

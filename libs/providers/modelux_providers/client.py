@@ -113,7 +113,8 @@ class Client:
         self._limits = limits or Limits()
         self._ssl = ssl_context or ssl.create_default_context()
         self._loop = asyncio.get_running_loop()
-        self._outbox = Outbox(self._loop)
+        self.outbox = Outbox(self._loop)
+        """Through which every byte of a request leaves."""
         self._pools: dict[Origin, _Pool] = {}
 
     async def send(
@@ -204,7 +205,7 @@ class Client:
         addresses = await self._guard.resolve_checked(origin.host, origin.port, allow_private=private)
         failure: OSError | None = None
         for address in addresses:
-            connection = Connection(self._loop, self._outbox, pool.release, pool.lost)
+            connection = Connection(self._loop, self.outbox, pool.release, pool.lost)
             made: Callable[[], asyncio.Protocol] = partial(cast, "asyncio.Protocol", connection)
             try:
                 if origin.scheme == "https":

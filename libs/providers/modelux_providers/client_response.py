@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from modelux_providers.client_errors import CallFailed, Phase, Timeout, TooLarge
+from routing_core.records import record
 
 RESPONSE_LIMIT = 64 * 1024 * 1024
 _HIGH_WATER = 256 * 1024
 _LINGER_S = 1.0
 
 
-class Deadlines(NamedTuple):
+@record
+class Deadlines:
     """Seconds.
 
     `first_byte` runs from the sent request to the head, `idle` between any two reads, `total` over everything but

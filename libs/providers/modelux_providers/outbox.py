@@ -20,14 +20,18 @@ class Sender(Protocol):
 
 
 class Outbox:
-    """The senders of one turn. `before` runs ahead of any of their bytes."""
+    """The senders of one turn. `before`, and what `ahead` was told, run ahead of any of their bytes."""
 
     __slots__ = ("_before", "_loop", "_waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, before: Callable[[], None] | None = None) -> None:
         self._loop = loop
-        self._before = before
+        self._before = [] if before is None else [before]
         self._waiting: list[Sender] = []
+
+    def ahead(self, step: Callable[[], None]) -> None:
+        """`step` runs before bytes go out, from now on."""
+        self._before.append(step)
 
     def add(self, sender: Sender) -> None:
         """To be flushed when everything that is ready now has run; once per turn and sender."""
@@ -42,7 +46,7 @@ class Outbox:
         if not waiting:
             return
         self._waiting = []
-        if self._before is not None:
-            self._before()
+        for step in self._before:
+            step()
         for sender in waiting:
             sender.flush()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from modelux_providers.client import Deadlines, Origin, request_head
 from modelux_providers.dialects.base import Dialect, Headers, ProviderError, VendorFacts
 from modelux_providers.dialects.fault import without_secrets
 from routing_core.pricing import Price
+from routing_core.records import record
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class Route:
         return head
 
 
-class Terms(NamedTuple):
+@record
+class Terms:
     """What bounds and prices a call. Times in seconds."""
 
     deadlines: Deadlines

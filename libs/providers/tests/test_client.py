@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -185,7 +186,7 @@ async def test_too_much_is_not_read():
 
 async def test_the_total_deadline_holds_however_busy_the_answer_is():
     async with upstream(CHUNKED + b"1\r\na\r\n") as (_, client, origin):
-        response = await client.send(origin, "POST", "/", (), b"{}", deadlines=FAST._replace(idle_s=60, total_s=0.1))
+        response = await client.send(origin, "POST", "/", (), b"{}", deadlines=replace(FAST, idle_s=60, total_s=0.1))
         assert await response.chunk() == b"a"
         with pytest.raises(Timeout) as late:
             await response.chunk()

@@ -9,9 +9,9 @@ spends at least 15 bytes of its own (`{"role":"user"}`) of which one token is it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from routing_core.pricing import Price, bound
+from routing_core.records import record
 
 TEMPLATE_TOKENS = 128
 """What chat templates add by themselves: dates, default system prompts."""
@@ -35,7 +35,8 @@ IMAGE_TOKENS: Mapping[str, int] = {
 """The most that one picture can come to, whatever its size."""
 
 
-class Parts(NamedTuple):
+@record
+class Parts:
     """What of a request's content is not text."""
 
     images: int = 0
@@ -50,7 +51,8 @@ class Parts(NamedTuple):
 TEXT = Parts()
 
 
-class Size(NamedTuple):
+@record
+class Size:
     """The bounds of one attempt, in tokens, and what their prices depend on."""
 
     input_tokens: int

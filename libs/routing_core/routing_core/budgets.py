@@ -78,7 +78,7 @@ class Draw:
     def wants(self, bound_nano: int) -> tuple[Want, ...]:
         """What to reserve for one attempt: its worst case (at least 1) of money, and one call."""
         amount = bound_nano if bound_nano > 0 else 1
-        wants = [_new(Want, (meter, amount)) for meter in self.usd]
+        wants = [Want(meter, amount) for meter in self.usd]
         return (*wants, *self.calls) if self.calls else tuple(wants)
 
     def amounts(self, cost_nano: int) -> list[int]:
@@ -94,8 +94,6 @@ class Draw:
         return Draw([each for each in self.applied if each.rule.id != budget_id])
 
 
-_new = tuple.__new__
-"""Makes a named tuple at half the price."""
 NOTHING = Draw(())
 
 

@@ -80,7 +80,7 @@ class ErrorRate:
 
     def rate(self) -> float:
         """0 to 1, to four decimals."""
-        return round(self._failures / self._calls, 4) if self._calls else 0.0
+        return round(self._failures / self._calls, 4) if self._failures else 0.0
 
     def samples(self, now_ms: int) -> int:
         """Calls that still weigh, rounded down: about the number of the last minute."""

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from routing_core.flow import Decision, Excluded, Hop, Step
 from routing_core.records import record
+from routing_core.rounding import thousandths
 from routing_core.types import Answer, Outcome, OutcomeKind, Request, Target, Traits, Usage, UsageExtras
 from routing_core.world import BreakerState, Health, World
 
@@ -197,11 +198,11 @@ def _attempts(
                 outcome.kind,
                 outcome.status,
                 outcome.error_code,
-                round(outcome.latency_ms, 3),
-                None if first is None else round(first, 3),
+                thousandths(outcome.latency_ms),
+                None if first is None else thousandths(first),
                 outcome.usage,
                 outcome.cost_nano / 1e9,
-                round(starts[index], 3),
+                thousandths(starts[index]),
                 made[index].reason,
                 None if answer is None or index not in traits else _answer(answer, traits[index]),
                 outcome.output_cost_nano / 1e9,
@@ -249,10 +250,10 @@ def _measured(outcomes: Sequence[Outcome], attempts: Sequence[TraceAttempt], cho
         output_cost += outcome.output_cost_nano
         end = max(end, attempt.started_ms + attempt.latency_ms)
     if chosen is None:
-        return Measured(cost / 1e9, round(end, 3), None, output_cost / 1e9)
+        return Measured(cost / 1e9, thousandths(end), None, output_cost / 1e9)
     picked = attempts[chosen]
-    first = None if picked.ttft_ms is None else round(picked.started_ms + picked.ttft_ms, 3)
-    return Measured(cost / 1e9, round(picked.started_ms + picked.latency_ms, 3), first, output_cost / 1e9)
+    first = None if picked.ttft_ms is None else thousandths(picked.started_ms + picked.ttft_ms)
+    return Measured(cost / 1e9, thousandths(picked.started_ms + picked.latency_ms), first, output_cost / 1e9)
 
 
 def _trace(doc: Json) -> Trace:

@@ -10,10 +10,10 @@ from modelux_providers.dialects.base import Call, ChatCall, DialectName, Embeddi
 from modelux_providers.route import Terms
 from modelux_proxy.call_context import Context
 from modelux_proxy.clock import Clock
-from modelux_proxy.openai_schema import ChatBody
+from modelux_proxy.openai_shapes import ChatBody
 from routing_core.flow import Attempt, Step, Until
 from routing_core.health import Registry
-from routing_core.types import Outcome
+from routing_core.types import Outcome, Request
 
 _BETA: Mapping[DialectName, bytes] = {"openai": b"openai-beta", "anthropic": b"anthropic-beta"}
 """The one header of a caller that goes on to a provider: by it a caller asks for features under test."""
@@ -62,8 +62,8 @@ class Beginner:
                 target.model,
                 route.vendor,
                 context.stream and until == "head",
-                body.wants_usage,
-                _limit(body, charge.limit if charge is not None else project.default_max_tokens),
+                context.stream and body.wants_usage,
+                _limit(request, charge.limit if charge is not None else project.default_max_tokens),
                 offer.max_output_tokens if offer is not None else None,
                 request.at_ms // 1000,
                 request.request_id,
@@ -107,9 +107,9 @@ class Beginner:
         self._registry.observe(outcome, self._clock.steady_ms())
 
 
-def _limit(body: ChatBody, limit: int) -> int | None:
+def _limit(request: Request, limit: int) -> int | None:
     """The limit on output tokens to send in place of the caller's; None: the caller's stands, or there is none."""
-    return None if body.limit is not None else limit or None
+    return None if request.max_tokens is not None else limit or None
 
 
 def _beta(context: Context, dialect: DialectName) -> Headers:

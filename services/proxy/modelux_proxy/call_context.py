@@ -5,7 +5,7 @@ from __future__ import annotations
 from modelux_providers.call import ProviderCall
 from modelux_providers.drive import Driven
 from modelux_proxy.exchange import Exchange
-from modelux_proxy.openai_schema import ChatBody, EmbeddingsBody
+from modelux_proxy.openai_shapes import ChatBody, EmbeddingsBody
 from modelux_proxy.purse import Purse
 from modelux_proxy.tenants import Key
 from routing_core.config import NamedPolicy
@@ -37,6 +37,7 @@ class Context:
         "slot",
         "status",
         "stream",
+        "text",
     )
 
     def __init__(
@@ -55,6 +56,8 @@ class Context:
         self.body = body
         self.arrived_us = arrived_us
         self.stream = request.stream
+        self.text = False
+        """Certain to be about text alone (`openai_schema.read_chat`)."""
         self.limit_lines = b""
         self.idempotency_key = ""
         self.driven: Driven[ProviderCall] = Driven()

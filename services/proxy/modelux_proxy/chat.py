@@ -21,7 +21,7 @@ from modelux_proxy.emit import Emitter
 from modelux_proxy.idempotency import Idempotency, Stored
 from modelux_proxy.loops import Loops
 from modelux_proxy.metrics import Metrics
-from modelux_proxy.openai_schema import ChatBody
+from modelux_proxy.openai_shapes import ChatBody
 from modelux_proxy.rate_limits import RateLimits
 from modelux_proxy.stream import Relay
 from modelux_proxy.tenants import Project

@@ -10,13 +10,13 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from modelux_bus.journal import Journal, JournalFull, JournalLocked
-from modelux_proxy import record
 from modelux_proxy.inflight import InFlight
+from modelux_proxy.record import unknown
 from modelux_proxy.ship import Shipper, payload
 from modelux_proxy.ship_process import ShipProcess
+from routing_core.records import record
 
 log = logging.getLogger("modelux.proxy")
 
@@ -38,7 +38,8 @@ class Counts:
     recovered: int = 0
 
 
-class _Event(NamedTuple):
+@record
+class _Event:
     slot: int
     request_id: str
     payload: bytes
@@ -135,7 +136,7 @@ class Emitter:
     def _recover(self) -> None:
         """Requests that the process before left unfinished become events of unknown outcome."""
         for note in self._inflight.abandoned():
-            found = record.unknown(note)
+            found = unknown(note)
             if found is not None:
                 project_id, request_id, event = found
                 self._append(request_id, payload(project_id.encode(), request_id, event))

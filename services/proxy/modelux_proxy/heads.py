@@ -7,7 +7,7 @@ remembered only after the strict parser and all checks passed it; equal bytes th
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from routing_core.records import record
 
 _NAMES = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
 """With the end of the line before: a name or value that merely ends like this is another header."""
@@ -15,7 +15,8 @@ _MAX_HEADS = 2048
 _MAX_HEAD_BYTES = 4096
 
 
-class Head(NamedTuple):
+@record
+class Head:
     """What a head says. `headers` must not be changed: requests share it."""
 
     method: str
@@ -24,7 +25,8 @@ class Head(NamedTuple):
     headers: dict[bytes, bytes]
 
 
-class Whole(NamedTuple):
+@record
+class Whole:
     """A segment that is exactly one request:
     its head without the length, the parsed head if it is known, and the body's start.
     """

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,11 +15,19 @@ import msgspec
 from modelux_contracts.errors import OpenAIError
 from modelux_providers.egress import BlockedAddress, Guard
 from modelux_proxy import json_guard
+from modelux_proxy.openai_shapes import (
+    ABSENT,
+    ChatBody,
+    EmbeddingsBody,
+    Message,
+    Part,
+    decode_chat,
+    decode_embeddings,
+    decode_inputs,
+    decode_searching,
+    decode_thinking,
+)
 from routing_core.types import Capability
-
-Struct = msgspec.Struct
-Meta = msgspec.Meta
-Limit: TypeAlias = Annotated[int, Meta(ge=1, le=10_000_000)] | None
 
 MAX_TAGS = 50
 MAX_TOOLS_BYTES = 1024 * 1024
@@ -30,122 +37,46 @@ _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _ID = re.compile(r"[^\x00-\x1f\x7f]{1,512}")
 _NO_NEEDS: frozenset[Capability] = frozenset()
 _GUARD = Guard()
+_PLAIN = frozenset(
+    {
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "max_completion_tokens",
+        "max_tokens",
+        "messages",
+        "metadata",
+        "mlx:end_user_id",
+        "mlx:tags",
+        "model",
+        "n",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "reasoning_effort",
+        "seed",
+        "service_tier",
+        "stop",
+        "store",
+        "stream",
+        "stream_options",
+        "temperature",
+        "tool_choice",
+        "top_logprobs",
+        "top_p",
+        "user",
+        "verbosity",
+    }
+)
+"""Members that ask for nothing but an answer in text, whatever they hold."""
 
 
-_ABSENT = msgspec.Raw(b"")
-
-
-class ImageUrl(Struct, gc=False):
-    url: str
-
-
-class Part(Struct, gc=False):
-    type: Literal["text", "image_url", "input_audio", "file", "refusal", "video_url", "thinking", "redacted_thinking"]
-    text: str | None = None
-    image_url: ImageUrl | str | None = None
-
-
-class Message(Struct, gc=False):
-    role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[Part] | None = None
-    tool_calls: msgspec.Raw = _ABSENT
-    function_call: msgspec.Raw = _ABSENT
-    refusal: str | None = None
-    audio: msgspec.Raw = _ABSENT
-    tool_call_id: str | None = None
-
-
-class Function(Struct, gc=False):
-    name: Annotated[str, Meta(min_length=1, max_length=128)]
-    parameters: dict[str, msgspec.Raw] | None = None
-
-
-class Tool(Struct, gc=False):
-    type: str
-    function: Function | None = None
-
-
-class JsonSchema(Struct, gc=False):
-    name: Annotated[str, Meta(min_length=1, max_length=128)]
-    schema: dict[str, msgspec.Raw] | None = None
-
-
-class ResponseFormat(Struct, gc=False):
-    type: Literal["text", "json_object", "json_schema"]
-    json_schema: JsonSchema | None = None
-
-
-class StreamOptions(Struct, gc=False):
-    include_usage: bool | None = None
-
-
-class _Ours(Struct, kw_only=True, gc=False):
-    model: str
-    user: Annotated[str, Meta(max_length=512)] | None = None
-    tags: dict[str, str] | None = msgspec.field(name="mlx:tags", default=None)
-    end_user_id: Annotated[str, Meta(max_length=512)] | None = msgspec.field(name="mlx:end_user_id", default=None)
-
-
-class ChatBody(_Ours, kw_only=True, gc=False):
-    messages: Annotated[list[Message], Meta(min_length=1, max_length=2048)]
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    max_tokens: Limit = None
-    max_completion_tokens: Limit = None
-    n: Annotated[int, Meta(ge=1, le=128)] | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    stop: str | Annotated[list[str], Meta(max_length=16)] | None = None
-    tools: Annotated[list[Tool], Meta(max_length=512)] | None = None
-    functions: Annotated[list[Function], Meta(max_length=512)] | None = None
-    response_format: ResponseFormat | None = None
-    logprobs: bool | None = None
-    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
-    reasoning_effort: str | None = None
-
-    @property
-    def wants_usage(self) -> bool:
-        return bool(self.stream and self.stream_options is not None and self.stream_options.include_usage)
-
-    @property
-    def limit(self) -> int | None:
-        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
-
-
-class EmbeddingsBody(_Ours, kw_only=True, gc=False):
-    input: msgspec.Raw
-    encoding_format: Literal["float", "base64"] | None = None
-    dimensions: Annotated[int, Meta(ge=1, le=100_000)] | None = None
-
-
-class _Budget(Struct, gc=False):
-    budget_tokens: int = 0
-
-
-class _Thinking(Struct, gc=False):
-    thinking: _Budget | None = None
-
-
-_chat = msgspec.json.Decoder(ChatBody).decode
-_embeddings = msgspec.json.Decoder(EmbeddingsBody).decode
-
-
-class _Searching(msgspec.Struct, gc=False):
-    web_search_options: msgspec.Raw = msgspec.Raw()
-    plugins: msgspec.Raw = msgspec.Raw()
-    search_parameters: msgspec.Raw = msgspec.Raw()
-
-
-_searching = msgspec.json.Decoder(_Searching).decode
-_thinking = msgspec.json.Decoder(_Thinking).decode
-_inputs = msgspec.json.Decoder(str | Annotated[list[str | int | list[int]], Meta(min_length=1)]).decode
-
-
-def read_chat(body: bytes) -> tuple[ChatBody, frozenset[Capability], int]:
-    """A chat request, what it needs of a model, and about how many tokens it holds. Raises OpenAIError (400)."""
+def read_chat(body: bytes) -> tuple[ChatBody, frozenset[Capability], int, bool]:
+    """A chat request, what it needs of a model, about how many tokens it holds, and whether it is certain to be about
+    text alone: no tools, pictures, sound, files, searches or thinking budgets. Raises OpenAIError (400).
+    """
     members = json_guard.members(body)
     try:
-        chat = _chat(body)
+        chat = decode_chat(body)
     except msgspec.ValidationError as error:
         raise _told(str(error)) from None
     _check_ours(chat)
@@ -153,21 +84,28 @@ def read_chat(body: bytes) -> tuple[ChatBody, frozenset[Capability], int]:
         raise _invalid("set either max_tokens or max_completion_tokens, not both", "max_tokens")
     if chat.top_logprobs is not None and not chat.logprobs:
         raise _invalid("top_logprobs needs logprobs to be true", "top_logprobs")
-    tokens, vision = _check_messages(chat.messages)
+    tokens, vision, text = _check_messages(chat.messages)
+    text = text and _PLAIN.issuperset(members)
     if not (vision or chat.tools or chat.functions or chat.response_format or chat.logprobs):
-        return chat, _NO_NEEDS, tokens
+        return chat, _NO_NEEDS, tokens, text
     if chat.tools or chat.functions:
         tokens += _check_tools(chat, members)
     _check_format(chat)
-    return chat, _needs(chat, vision), tokens
+    return chat, _needs(chat, vision), tokens, text
+
+
+def limit_of(chat: ChatBody) -> int | None:
+    """The caller's limit on output tokens."""
+    limit: int | None = chat.max_completion_tokens
+    return chat.max_tokens if limit is None else limit
 
 
 def read_embeddings(body: bytes) -> tuple[EmbeddingsBody, int]:
     """An embeddings request and about how many tokens it holds. Raises OpenAIError (400)."""
     json_guard.members(body)
     try:
-        request = _embeddings(body)
-        inputs = _inputs(request.input)
+        request = decode_embeddings(body)
+        inputs = decode_inputs(request.input)
     except msgspec.ValidationError as error:
         told = _told(str(error))
         raise told if told.param else _invalid("input must be a string, strings, or token ids", "input") from None
@@ -181,7 +119,7 @@ def thinking_tokens(body: bytes) -> int:
     if b"budget_tokens" not in body and b"\\u00" not in body:
         return 0
     try:
-        found = _thinking(body).thinking
+        found = decode_thinking(body).thinking
     except (msgspec.DecodeError, RecursionError):
         return 0
     return max(found.budget_tokens, 0) if found is not None else 0
@@ -193,7 +131,7 @@ def searches(body: bytes) -> bool:
         return True
     if b"\\u00" not in body:
         return False
-    found = _searching(body)
+    found = decode_searching(body)
     return any(len(memoryview(each)) > 0 for each in (found.web_search_options, found.plugins, found.search_parameters))
 
 
@@ -203,11 +141,15 @@ def _check_ours(body: ChatBody | EmbeddingsBody) -> None:
         raise _invalid("model must be a name of 1 to 256 printable characters", "model")
     if model[0] == "@" and (len(model) == 1 or " " in model):
         raise _invalid("after the @ comes the slug of a routing config, for example @production", "model")
-    for name, value in (("user", body.user), ("mlx:end_user_id", body.end_user_id)):
-        if value and _ID.fullmatch(value) is None:
-            raise _invalid(f"{name} must not hold control characters", name)
+    _check_id(body.user, "user")
+    _check_id(body.end_user_id, "mlx:end_user_id")
     if body.tags:
         check_tags(body.tags, "mlx:tags")
+
+
+def _check_id(value: str | None, name: str) -> None:
+    if value and _ID.fullmatch(value) is None:
+        raise _invalid(f"{name} must not hold control characters", name)
 
 
 def check_tags(tags: Mapping[str, str], param: str) -> None:
@@ -223,24 +165,28 @@ def check_tags(tags: Mapping[str, str], param: str) -> None:
             raise _invalid(f"the value of tag {key!r} must have at most 256 printable characters", f"{param}.{key}")
 
 
-def _check_messages(messages: list[Message]) -> tuple[int, bool]:
-    """Estimated tokens, and whether there are images."""
+def _check_messages(messages: list[Message]) -> tuple[int, bool, bool]:
+    """Estimated tokens, whether there are images, and whether there is nothing but text."""
     characters = 0
     vision = False
+    text = True
     for index, message in enumerate(messages):
         content = message.content
         if isinstance(content, str):
             characters += len(content) + 16
+            text = text and message.audio is ABSENT
         elif content is None:
             _check_empty(message, index)
             characters += 16 + (len(memoryview(message.tool_calls)))
+            text = text and message.audio is ABSENT
         else:
             size, images = _check_parts(content, index)
             characters += size + 16
             vision = vision or images
+            text = False
         if message.role == "tool" and not message.tool_call_id:
             raise _invalid("a tool message needs the tool_call_id it answers", f"messages[{index}].tool_call_id")
-    return characters // 4 + 1, vision
+    return characters // 4 + 1, vision, text
 
 
 def _check_empty(message: Message, index: int) -> None:

@@ -95,7 +95,7 @@ class Proxy:
 
     def chat(self, exchange: Exchange, request_id: str, now_us: int) -> Serving | None:
         key = self._enter(exchange, now_us)
-        body, needs, tokens = openai_schema.read_chat(exchange.body)
+        body, needs, tokens, text = openai_schema.read_chat(exchange.body)
         request = Request(
             request_id,
             key.project.id,
@@ -103,14 +103,16 @@ class Proxy:
             body.model,
             body.stream is True,
             tokens,
-            body.limit,
+            openai_schema.limit_of(body),
             needs,
             admit.tags_of(exchange, body.tags),
             body.end_user_id or body.user or None,
             key.id,
             now_us // 1000,
         )
-        return self._serve(Context(exchange, key, admit.resolve(key, body.model), request, body, now_us))
+        context = Context(exchange, key, admit.resolve(key, body.model), request, body, now_us)
+        context.text = text
+        return self._serve(context)
 
     def embeddings(self, exchange: Exchange, request_id: str, now_us: int) -> Serving | None:
         key = self._enter(exchange, now_us)
@@ -198,7 +200,9 @@ class Proxy:
             error = blocked.store_unavailable()
             raise OpenAIError(error.status, error.message, code=error.code, type=error.type)
         exchange = context.exchange
-        context.purse = Purse(lane.spending, lane.loops, key, context.request, context.body, exchange.body)
+        context.purse = Purse(
+            lane.spending, lane.loops, key, context.request, context.body, exchange.body, text=context.text
+        )
 
     def _stored(self, context: Context) -> bool:
         """Answers a repeated request with the stored answer, or takes its key."""

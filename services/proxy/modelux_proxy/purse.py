@@ -6,7 +6,7 @@ from modelux_providers.dialects.base import VendorFacts
 from modelux_providers.dialects.claude import claude
 from modelux_proxy.charge import Charge, Spending
 from modelux_proxy.loops import Loops, Repeats
-from modelux_proxy.openai_schema import ChatBody, EmbeddingsBody
+from modelux_proxy.openai_shapes import ChatBody, EmbeddingsBody
 from modelux_proxy.request_size import Measured, measure
 from modelux_proxy.tenants import Key
 from routing_core.bounds import output_limit
@@ -19,7 +19,7 @@ from routing_core.world import Budget, Offer
 class Purse:
     """Made for a request whose key has budgets."""
 
-    __slots__ = ("_asked", "_draw", "_key", "_measured", "_request", "_spending", "budgets", "repeats")
+    __slots__ = ("_draw", "_key", "_measured", "_request", "_spending", "budgets", "repeats")
 
     def __init__(
         self,
@@ -29,14 +29,15 @@ class Purse:
         request: Request,
         body: ChatBody | EmbeddingsBody,
         raw: bytes,
+        *,
+        text: bool = False,
     ) -> None:
-        """`raw` is the request's body as received."""
+        """`raw` is the request's body as received; `text` as for `measure`."""
         self._spending = spending
         self._key = key
         self._request = request
         self._draw = key.budgets.for_request(request)
-        self._measured: Measured = measure(body, raw)
-        self._asked = body.limit if isinstance(body, ChatBody) else None
+        self._measured: Measured = measure(body, raw, text=text)
         self.budgets = self._seen()
         """As enforcement sees them at the start: what policies read and downgrades go by."""
         self.repeats: Repeats | None = loops.count(self._draw, raw) if self._draw.loops else None
@@ -63,7 +64,7 @@ class Purse:
                 usual = claude(target.model).default_max_tokens
                 most = min(most or usual, usual)
             window = offer.context_tokens if offer is not None else None
-            limit = output_limit(self._asked, default, most, window, self._request.input_tokens)
+            limit = output_limit(self._request.max_tokens, default, most, window, self._request.input_tokens)
         return Charge(self._spending, draw, target, size, offer.price if offer is not None else None, limit)
 
     def _seen(self) -> tuple[Budget, ...]:

@@ -46,11 +46,11 @@ _unpack = msgspec.msgpack.Decoder(Note).decode
 
 
 def note(context: Context) -> bytes:
-    """The note of a request about to be dispatched."""
+    """The `Note` of a request about to be dispatched, encoded."""
     project = context.key.project
     request = context.request
     return _pack(
-        Note(
+        (
             request.request_id,
             project.organization_id,
             project.id,

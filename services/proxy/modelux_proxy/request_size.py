@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from modelux_proxy.openai_schema import ChatBody, EmbeddingsBody, searches, thinking_tokens
+from modelux_proxy.openai_schema import searches, thinking_tokens
+from modelux_proxy.openai_shapes import ChatBody, EmbeddingsBody
 from routing_core import bounds
 from routing_core.bounds import Parts, Size
+from routing_core.records import record
 from routing_core.world import Offer
 
 _SEARCHES = 10
@@ -14,7 +14,8 @@ _SEARCHES = 10
 OpenAI's one."""
 
 
-class Measured(NamedTuple):
+@record
+class Measured:
     """A request's size, before a provider is chosen."""
 
     body_bytes: int
@@ -33,10 +34,14 @@ class Measured(NamedTuple):
         return Size(tokens, self.answers, self.thinking_tokens, self.audio, pictures, self.web_searches)
 
 
-def measure(body: ChatBody | EmbeddingsBody, raw: bytes) -> Measured:
-    """The size of a request; `raw` is its body as received."""
+def measure(body: ChatBody | EmbeddingsBody, raw: bytes, *, text: bool = False) -> Measured:
+    """The size of a request; `raw` is its body as received, and `text` is true where that is known to be about text
+    alone (`openai_schema.read_chat`): else the bytes are searched for all that may cost more.
+    """
     if isinstance(body, EmbeddingsBody):
         return Measured(len(raw))
+    if text:
+        return Measured(len(raw), answers=body.n or 1)
     searching = searches(raw)
     if body.tools and not searching:
         searching = any(tool.type not in ("function", "custom") for tool in body.tools)

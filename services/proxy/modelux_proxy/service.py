@@ -72,6 +72,7 @@ async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Ta
         watch(metrics, emitter, source, proxy, spender)
         REGISTRY.register(metrics)
         server = Server(proxy, group)
+        spender.write_together(client.outbox, server.outbox)
         await server.listen(listen(settings.host, settings.port))
         _settle_memory()
         try:

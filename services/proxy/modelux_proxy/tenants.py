@@ -90,3 +90,5 @@ class Tenants:
     projects: Mapping[str, Project]
     prices_until_ms: int | None = None
     """When the first of its prices gives way to another; None: none is known to."""
+    seen: dict[bytes, Key] = field(default_factory=dict, repr=False, compare=False)
+    """By what callers that hold one of the keys send, which spares hashing it for every request."""

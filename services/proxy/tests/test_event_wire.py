@@ -112,7 +112,7 @@ def test_attempts(outcomes, data):
     assert len(event.attempts) == len(outcomes)
     for index, (found, outcome) in enumerate(zip(event.attempts, outcomes, strict=True)):
         told = (found.number, found.started_us, found.price_version, found.price_unknown, found.charged_nano)
-        assert told == made[index]
+        assert wire.Made(*told) == made[index]
         assert Target(found.model, found.provider, found.credential_id) == outcome.target
         assert found.kind == outcome.kind
         assert found.status == (outcome.status or 0)

@@ -33,6 +33,27 @@ def size(raw: bytes) -> Measured:
     return measure(read_chat(raw)[0], raw)
 
 
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        (chat(), True),
+        (chat(n=4, max_tokens=9, temperature=1, user="u", stream=True), True),
+        (chat(tools=[TOOL]), False),
+        (chat(thinking={"budget_tokens": 9}), False),
+        (escaped("thinking", {"budget_tokens": 9}), False),
+        (escaped("web_search_options", {}), False),
+        (chat(modalities=["audio"]), False),
+        (chat(extra_body={}), False),
+        (chat({"type": "text", "text": "hi"}), False),
+        (json.dumps({"model": "m", "messages": [{"role": "assistant", "audio": {"id": "a"}}]}).encode(), False),
+    ],
+)
+def test_what_is_certain_to_be_text_is_not_searched_and_has_the_same_size(raw: bytes, text: bool) -> None:
+    body, _, _, told = read_chat(raw)
+    assert told is text
+    assert not text or measure(body, raw, text=True) == measure(body, raw)
+
+
 def offer(context_tokens: int | None = None) -> Offer:
     return Offer(Target("m", "p", "c"), Price(1, 1), context_tokens=context_tokens)
 

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 from urllib.parse import quote
 
-import msgspec
-
 from modelux_contracts.errors import envelope
 from modelux_providers.dialects.answer import answer_of
 from routing_core.records import record
@@ -85,7 +83,8 @@ class EmbeddingsCall:
 Call: TypeAlias = ChatCall | EmbeddingsCall
 
 
-class WireRequest(msgspec.Struct, frozen=True):
+@record
+class WireRequest:
     """What to POST: `path` (with query) after the base URL, headers without authentication, body."""
 
     path: str
@@ -122,7 +121,8 @@ class ProviderError:
         return body[:-2] + b',"innererror":' + self.innererror + b"}}"
 
 
-class Complete(msgspec.Struct, frozen=True, gc=False):
+@record
+class Complete:
     """A whole answer: `body` in OpenAI's shape (the provider's own bytes where it speaks OpenAI)."""
 
     body: bytes
@@ -136,7 +136,8 @@ class Complete(msgspec.Struct, frozen=True, gc=False):
         return answer_of(self.body)
 
 
-class Chunk(msgspec.Struct, frozen=True, gc=False):
+@record
+class Chunk:
     """Bytes ready to write to the caller: one whole `data: …\\n\\n` event."""
 
     data: bytes
@@ -145,19 +146,22 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     alone is not."""
 
 
-class UsageSeen(msgspec.Struct, frozen=True, gc=False):
+@record
+class UsageSeen:
     """The usage so far; each one replaces the last."""
 
     usage: Usage
 
 
-class Failed(msgspec.Struct, frozen=True, gc=False):
+@record
+class Failed:
     """The stream failed; nothing follows."""
 
     error: ProviderError
 
 
-class Done(msgspec.Struct, frozen=True, gc=False):
+@dataclass(frozen=True, slots=True)
+class Done:
     """The stream is complete; nothing follows. The caller writes `data: [DONE]\\n\\n`."""
 
 

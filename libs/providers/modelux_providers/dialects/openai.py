@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeAlias
 
 import msgspec
 
@@ -18,27 +17,18 @@ from modelux_providers.dialects.base import (
     path_for,
 )
 from modelux_providers.dialects.lenient import decode, readable, strict
+from modelux_providers.dialects.openai_shapes import Answer, decode_answer
 from modelux_providers.dialects.openai_stream import OpenAIStream
 
 OURS = ("api_base", "base_url", "custom_host", "custom_llm_provider")
 """Fields by which other gateways let a caller choose the upstream. Never obeyed here, so never sent on."""
 _HEADERS = ((b"content-type", b"application/json"),)
-_Raw: TypeAlias = msgspec.Raw | msgspec.UnsetType
 _EDITED = frozenset({"model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "logprobs"})
 _TOUCHED = frozenset({*OURS, "stream", "stream_options"})
 _encode = msgspec.json.Encoder().encode
 
 
-class _Answer(msgspec.Struct, gc=False):
-    choices: _Raw = msgspec.UNSET
-    data: _Raw = msgspec.UNSET
-    usage: _Raw = msgspec.UNSET
-    error: _Raw = msgspec.UNSET
-    id: object = None
-
-
 _split = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_read = msgspec.json.Decoder(_Answer).decode
 
 
 class OpenAI:
@@ -57,9 +47,9 @@ class OpenAI:
 
     def response(self, call: Call, body: bytes) -> Complete | ProviderError:
         try:
-            answer = _read(body)
+            answer = decode_answer(body)
         except (msgspec.DecodeError, RecursionError):
-            copy, read = readable(body), decode(body, _Answer)
+            copy, read = readable(body), decode(body, Answer)
             if copy is None or read is None:
                 return fault.invalid("The provider's answer is not JSON.")
             answer, body = read, body if strict(body) else copy
@@ -88,7 +78,10 @@ def _edited(call: Call) -> tuple[bytes, tuple[str, ...]]:
     except (msgspec.DecodeError, RecursionError):
         return _edited_in_place(call)
     if _only_renamed(call, members):
-        members["model"] = msgspec.Raw(_encode(call.model))
+        name, first = _encode(call.model), b'{"model":%b' % bytes(members["model"])
+        if body.startswith(first):
+            return b'{"model":%b%b' % (name, body[len(first) :]), ()
+        members["model"] = msgspec.Raw(name)
         return _encode(members), ()
     foreign = [key for key in members if key in OURS or key[:4] == "mlx:"]
     values = {key: bytes(members[key]) for key in _EDITED if key in members}

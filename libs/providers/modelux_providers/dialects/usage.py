@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from modelux_providers.dialects.lenient import decode
+from modelux_providers.dialects.openai_shapes import Details, decode_usage
 from routing_core.types import Usage, UsageExtras
 
 _BELIEVABLE = 1_000_000_000
@@ -16,29 +17,8 @@ _SEARCHES = 10_000
 """The same for searches."""
 
 
-class _Details(msgspec.Struct, gc=False):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    audio_tokens: int | None = None
-    image_tokens: int | None = None
-
-
-class _OpenAIUsage(msgspec.Struct, gc=False):
-    prompt_tokens: int = 0
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-    prompt_cache_hit_tokens: int | None = None
-    """DeepSeek's name for cached_tokens."""
-    num_search_queries: int | None = None
-    """Perplexity's."""
-
-
-_NOTHING = _Details()
+_NOTHING = Details()
 _NO_EXTRAS = UsageExtras()
-_decode_fast = msgspec.json.Decoder(_OpenAIUsage).decode
 
 
 def count(value: object) -> int | None:
@@ -62,11 +42,13 @@ def believable(
     """Usage with its parts no larger than their wholes; None for the 0/0 that some servers send in place of a count."""
     if not input and not output:
         return None
-    cache_read = min(cache_read, input)
-    cache_write = min(cache_write, input - cache_read)
+    if cache_read > input:
+        cache_read = input
+    if cache_write > input - cache_read:
+        cache_write = input - cache_read
     if extras is not None:
         extras = _fitted(extras, input, output, cache_read, cache_write)
-    return Usage(input, output, cache_read, cache_write, min(reasoning, output), extras=extras)
+    return Usage(input, output, cache_read, cache_write, reasoning if reasoning < output else output, extras=extras)
 
 
 def _fitted(told: UsageExtras, input: int, output: int, cache_read: int, cache_write: int) -> UsageExtras | None:
@@ -92,10 +74,11 @@ def _fitted(told: UsageExtras, input: int, output: int, cache_read: int, cache_w
 def read(raw: bytes | msgspec.Raw) -> Usage | None:
     """OpenAI's `usage` object, or None where it is missing or cannot be believed."""
     try:
-        usage = _decode_fast(raw)
+        usage = decode_usage(raw)
     except msgspec.DecodeError:
         return _read_loosely(bytes(raw))
-    details, produced = usage.prompt_tokens_details or _NOTHING, usage.completion_tokens_details or _NOTHING
+    details = usage.prompt_tokens_details or _NOTHING
+    produced = usage.completion_tokens_details or _NOTHING
     cached = details.cached_tokens or usage.prompt_cache_hit_tokens or 0
     written, reasoning = details.cache_write_tokens or 0, produced.reasoning_tokens or 0
     extras = None
@@ -113,8 +96,8 @@ def read(raw: bytes | msgspec.Raw) -> Usage | None:
             output_image=count(produced.image_tokens) or 0,
             web_searches=count(usage.num_search_queries) or 0,
         )
-    sums = usage.prompt_tokens, usage.completion_tokens or 0, usage.total_tokens
-    return _checked(*sums, cached, written, reasoning, extras)
+    produced_tokens = usage.completion_tokens or 0
+    return _checked(usage.prompt_tokens, produced_tokens, usage.total_tokens, cached, written, reasoning, extras)
 
 
 def _checked(
@@ -128,7 +111,7 @@ def _checked(
 ) -> Usage | None:
     if not (0 <= prompt < _BELIEVABLE and 0 <= completion < _BELIEVABLE):
         return None
-    if min(cached, written, reasoning) < 0:
+    if cached < 0 or written < 0 or reasoning < 0:
         cached, written, reasoning = max(cached, 0), max(written, 0), max(reasoning, 0)
     if 0 < reasoning < _BELIEVABLE and total == prompt + completion + reasoning:
         completion += reasoning  # xAI and Gemini's OpenAI endpoint count reasoning beside the completion, not in it.

@@ -20,7 +20,7 @@ from routing_core.ledger.messages import (
     op_of,
 )
 from routing_core.ledger.meters import AccountView, Meter, Want
-from routing_core.ledger.slots import FOREVER_US, FULL, Held, Pool, Slot, Table, until
+from routing_core.ledger.slots import FOREVER_US, FULL, Held, Pool, Rows, Slot, Table, until
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class Holder:
         self.fenced = False
         """The ledger knows a later life of this replica, or lost this one: `resync` with a new join."""
         self._table = table
+        self.rows = Rows(table)
         self._limits = limits
         self._pools: dict[Meter, Pool] = {}
         self._slots: dict[str, Slot] = {}
@@ -116,7 +117,8 @@ class Holder:
         """
         parts: list[tuple[Slot, int]] = []
         pools = self._pools
-        for meter, amount in wants:
+        for want in wants:
+            meter, amount = want.meter, want.amount
             pool = pools.get(meter)
             if pool is None:
                 self._put_back(parts)
@@ -197,13 +199,11 @@ class Holder:
         `op_id` is new for each ask. A want of 1 asks ahead for a meter that runs low.
         """
         needs: dict[Meter, int] = {}
-        for meter, amount in wants:
-            needs[meter] = needs.get(meter, 0) + amount
+        for want in wants:
+            needs[want.meter] = needs.get(want.meter, 0) + want.amount
         asks = []
         for meter, need in sorted(needs.items()):
-            pool = self._pools.get(meter)
-            if pool is None:
-                pool = self._pools[meter] = Pool(now_us)
+            pool = self._pools.setdefault(meter, Pool(now_us))
             short = need - pool.usable(now_us)
             if short > 0 or not pool.slots:
                 asks.append(Ask(meter, max(short, 1), max(short, 1, pool.slice(self._limits.slice_us, now_us))))
@@ -226,9 +226,7 @@ class Holder:
             until_us = until(lease, sent_us)
             slot = Slot(index, lease.lease_id, view.meter, view.window_start_us, lease.amount, until_us)
             self._slots[lease.lease_id] = slot
-            pool = self._pools.get(view.meter)
-            if pool is None:
-                pool = self._pools[view.meter] = Pool(sent_us)
+            pool = self._pools.setdefault(view.meter, Pool(sent_us))
             pool.add(slot)
             pool.heard(view, until_us)
         return True
@@ -242,10 +240,8 @@ class Holder:
             self.lost(ask)
             return
         del self._asks[ask.op_id]
-        if view is not None:
-            pool = self._pools.get(view.meter)
-            if pool is not None:
-                pool.heard(view, FOREVER_US)
+        if view is not None and (pool := self._pools.get(view.meter)) is not None:
+            pool.heard(view, FOREVER_US)
 
     def lost(self, ask: GrantAsk) -> None:
         """No answer came and none is waited for: what the ledger may have granted, now or later, goes back."""
@@ -362,7 +358,7 @@ class Holder:
         self._write(slot)
 
     def _write(self, slot: Slot) -> None:
-        self._table.update(slot.index, slot.granted, slot.settled, slot.open, slot.unknown, slot.overrun)
+        self.rows.put(slot)
 
     def _put_back(self, parts: list[tuple[Slot, int]]) -> None:
         for slot, part in parts:
@@ -388,6 +384,8 @@ class Holder:
             )
 
     def _unanswered(self) -> list[LeaseReport]:
+        """What to tell, after it is in the table: no later life may claim more of a lease than was told."""
+        self.rows.write()
         told = list(self._giving_up.values())
         for slot in self._slots.values():
             report = slot.report()
@@ -397,4 +395,5 @@ class Holder:
 
     def _forget(self, lease_id: str) -> None:
         _, slot = self._retained.pop(lease_id)
+        self.rows.write()  # the row may go to another lease
         self._table.remove(slot.index)

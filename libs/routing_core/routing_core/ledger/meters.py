@@ -16,7 +16,8 @@ class Meter(NamedTuple):
     """`usd` (amounts in nano-USD, rounded up) or `calls`."""
 
 
-class Want(NamedTuple):
+@record
+class Want:
     """What one attempt may cost at most on one meter."""
 
     meter: Meter

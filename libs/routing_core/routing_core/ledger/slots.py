@@ -57,6 +57,7 @@ class Slot:
 
     __slots__ = (
         "acked",
+        "changed",
         "ended",
         "free",
         "granted",
@@ -91,6 +92,8 @@ class Slot:
         self.overrun = 0
         self.ended = False
         """Given back in full, or ended by the ledger: nothing more is reserved of it."""
+        self.changed = False
+        """Not in the table yet as it is now."""
         self.acked: LeaseReport | None = None
         """The report that the ledger answered last."""
 
@@ -110,6 +113,42 @@ class Slot:
             self.overrun,
             self.ended and self.idle(),
         )
+
+
+class Rows:
+    """Writes leases to the table: each change at once, or many together, which is cheaper.
+
+    Until `write`, the table holds less to be open than is, where a call was dispatched: no byte of it may leave before.
+    Otherwise it holds more, which is charged after a crash: nothing may be told of that before.
+    """
+
+    __slots__ = ("_changed", "_table", "together")
+
+    def __init__(self, table: Table) -> None:
+        self.together = False
+        """Changes wait for `write`."""
+        self._table = table
+        self._changed: list[Slot] = []
+
+    def put(self, slot: Slot) -> None:
+        """Note that the lease changed."""
+        if not self.together:
+            self._update(slot)
+        elif not slot.changed:
+            slot.changed = True
+            self._changed.append(slot)
+
+    def write(self) -> None:
+        """Write what changed since the last time."""
+        if not self._changed:
+            return
+        changed, self._changed = self._changed, []
+        for slot in changed:
+            slot.changed = False
+            self._update(slot)
+
+    def _update(self, slot: Slot) -> None:
+        self._table.update(slot.index, slot.granted, slot.settled, slot.open, slot.unknown, slot.overrun)
 
 
 class Pool:

@@ -13,6 +13,7 @@ from ledger_world import MemoryTable
 from routing_core.ledger.holder import Holder
 from routing_core.ledger.messages import WHOLE, Granted, LeaseAnswer, LeaseReport
 from routing_core.ledger.meters import Want
+from routing_core.ledger.slots import Rows
 
 
 @pytest.fixture
@@ -129,6 +130,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["call", "unknown", "over", "free", "
 def test_a_crash_at_any_write_charges_at_least_what_was_spent(steps: list[tuple[str, int]], writes: int) -> None:
     bench = Bench()
     table = bench.table = bench.holder._table = CrashingTable()
+    bench.holder.rows = Rows(table)
     granted, paid, claims = 0, 0, {}
     table.left = writes
     try:
@@ -157,3 +159,41 @@ def test_a_crash_at_any_write_charges_at_least_what_was_spent(steps: list[tuple[
     assert {report.lease_id for report in reports} == set(claims)
     assert all(0 <= one.unknown <= one.settled == one.granted <= claims[one.lease_id] for one in reports)
     assert paid <= sum(report.settled for report in reports) <= granted
+
+
+@given(STEPS, st.integers(0, 40), st.sets(st.integers(0, 40)))
+def test_rows_written_together_charge_at_least_what_went_out(
+    steps: list[tuple[str, int]], writes: int, turns: set[int]
+) -> None:
+    """Calls go out when their turn ends, after the rows were written: at once, or together with later ones."""
+    bench = Bench()
+    table = bench.table = bench.holder._table = CrashingTable()
+    rows = bench.holder.rows = Rows(table)
+    rows.together = True
+    waiting, paid, claims = 0, 0, {}
+    table.left = writes
+    try:
+        for number, (step, amount) in enumerate([("lease", 50), ("lease", 70), *steps]):
+            if step == "lease":
+                claims[bench.lease(amount)] = amount
+            elif step == "back":
+                bench.holder.give_back()
+            elif (held := bench.reserve(amount)) is not None:
+                bench.holder.dispatch(held)
+                waiting += amount
+                if step == "call" and number in turns:  # it ends in a later turn
+                    rows.write()
+                    paid, waiting = paid + waiting - amount + amount // 2, 0
+                    bench.holder.settle(held, [amount // 2])
+            if number in turns:
+                rows.write()
+                paid, waiting = paid + waiting, 0
+        told = {report.lease_id: report for report in bench.holder.reports(0)}
+        for row in table.load():
+            report = told[row.lease_id]
+            assert (row.granted, row.settled, row.unknown, row.overrun) == report[3:7]
+    except Crash:
+        pass
+    table.left = 2**62
+    reports = Holder(table, LIMITS).join("r1", 2, [LeaseAnswer(name, "active", view()) for name in claims], 0)
+    assert paid <= sum(report.settled for report in reports)
