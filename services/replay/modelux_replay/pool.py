@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import connection
 from pathlib import Path
 from typing import TypeVar
 
@@ -82,7 +85,8 @@ class Pool:
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
         """Runs a function of a module, in some worker. Raises what it raises."""
         if self._executor is None:
-            self._executor = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"))
+            context = multiprocessing.get_context("spawn")
+            self._executor = ProcessPoolExecutor(self.workers, context, initializer=_settle)
         return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
 
     def reset(self) -> None:
@@ -103,6 +107,19 @@ def shared(plan: Plan) -> Iterator[str]:
         path = Path(folder) / "plan"
         path.write_bytes(msgspec.msgpack.encode(plan, enc_hook=stream_of))
         yield str(path)
+
+
+def _settle() -> None:
+    """A new worker leaves Ctrl-C to its parent, and ends when that is killed: its queue would wait for ever."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=follow, name="parent", daemon=True).start()
 
 
 def run_unit(unit: Unit) -> Done:

@@ -1,0 +1,27 @@
+"""A process with a pool of two workers, which tells their ids and then waits to be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+from modelux_replay.pool import Pool
+
+
+async def main() -> None:
+    pool = Pool(2)
+    found: set[int] = set()
+    while len(found) < 2:
+        found |= set(await asyncio.gather(*(pool.run(worker) for _ in range(4))))
+    print(*found, flush=True)
+    await asyncio.Event().wait()
+
+
+def worker() -> int:
+    time.sleep(0.01)
+    return os.getpid()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
