@@ -82,6 +82,13 @@ def test_secrets_are_named_never_written() -> None:
                 assert "secretKeyRef" in variable["valueFrom"]
 
 
+def test_a_component_takes_variables_from_secrets() -> None:
+    named = {"MODELUX_EMBEDDING_API_KEY": {"existingSecret": "modelux-embedding", "key": "api-key"}}
+    container = dict(containers(render(changed("components.embedding.secretEnv", named))))["embedding"]
+    (variable,) = (each for each in container["env"] if each["name"] in named)
+    assert variable["valueFrom"] == {"secretKeyRef": {"name": "modelux-embedding", "key": "api-key"}}
+
+
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [

@@ -75,7 +75,8 @@ class Endpoint(Embedder):
         self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        cut = [text[:LONGEST_CHARS] for text in texts]
+        # Half of a surrogate pair, which JSON can carry in an escape, is no text that could be sent.
+        cut = [text[:LONGEST_CHARS].encode("utf-8", "replace").decode() for text in texts]
         async with asyncio.TaskGroup() as group:
             parts = [group.create_task(self._guarded(batch)) for batch in _batches(cut)]
         failed = [each for part in parts if isinstance(each := part.result(), EmbedderFailed)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -96,6 +97,8 @@ def topics(vectors: Vectors, counts: Sequence[int], topics: int, seed: int) -> n
 
 
 def _faiss() -> Any:
+    # It tells at length which builds for other processors it did not find.
+    logging.getLogger("faiss.loader").setLevel(logging.WARNING)
     import faiss
 
     faiss.omp_set_num_threads(1)

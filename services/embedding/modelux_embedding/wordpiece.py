@@ -13,11 +13,11 @@ _CJK = (
     (0x20000, 0x2A6DF),
     (0x2A700, 0x2B73F),
     (0x2B740, 0x2B81F),
-    (0x2B820, 0x2CEAF),
+    (0x2B920, 0x2CEAF),
     (0xF900, 0xFAFF),
     (0x2F800, 0x2FA1F),
 )
-"""Each of these characters is a word."""
+"""Each of these characters is a word. As the library has them: BERT itself begins the sixth at 0x2B820."""
 
 
 class WordPiece:
