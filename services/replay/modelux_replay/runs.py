@@ -51,6 +51,8 @@ class Runs:
     prepare: Prepare
     most_rows: int
     now_us: Callable[[], int]
+    beat_s: float = 3.0
+    """How often a run says that it lives, whatever it waits for, and hears whether it may go on."""
 
     async def run(self, identifier: str) -> None:
         """Runs one experiment, unless another process does. While a store or the bus is away it is left for later."""
@@ -61,7 +63,7 @@ class Runs:
         left_s = LIMIT_S - (self.now_us() - one.started_at_us) / 1e6
         try:
             async with asyncio.timeout(max(left_s, 0.0)):
-                rows, outcome = await self._replay(one)
+                rows, outcome = await self._living(one)
             await self._end(one, "completed", rows=rows, outcome=outcome)
         except Stopped:
             log.info("experiment %s was stopped", one.id)
@@ -92,7 +94,19 @@ class Runs:
         except Changed:
             log.info("experiment %s was ended by somebody else", one.id)
 
-    async def _replay(self, one: Experiment) -> tuple[int, Outcome]:
+    async def _living(self, one: Experiment) -> tuple[int, Outcome]:
+        progress = _Progress(self, one)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                beating = tasks.create_task(progress.beat(self.beat_s))
+                found = await self._replay(one, progress)
+                beating.cancel()
+        except BaseExceptionGroup as group:
+            # What ended the run; callers expect it bare.
+            raise group.exceptions[0] from None
+        return found
+
+    async def _replay(self, one: Experiment, progress: _Progress) -> tuple[int, Outcome]:
         whole = Window(one.organization_id, one.project_id, one.window_start_us, one.window_end_us, one.spec.filter)
         found = await window.count_rows(self.analytics, whole)
         drawn = Window(
@@ -105,8 +119,8 @@ class Runs:
         )
         parts = await window.read_slices(self.analytics, drawn)
         total = sum(each.rows for each in parts)
-        progress = _Progress(self, one, total)
-        await progress.tell(0)
+        progress.total = total
+        await progress.tell()
         plan = plan_of(one, await window.read_calls(self.analytics, whole))
         weight = found.rows / total if drawn.share_ppm < 1_000_000 and total else 1.0
         with shared(plan) as path:
@@ -190,27 +204,32 @@ class _Work:
 class _Progress:
     """Tells the database now and then how far a run is, which also says whether it may go on."""
 
-    def __init__(self, runs: Runs, one: Experiment, total: int) -> None:
-        self.done = 0
+    def __init__(self, runs: Runs, one: Experiment) -> None:
+        self.total = self.done = 0
         self._runs = runs
         self._one = one
-        self._total = total
         self._told_us = 0
 
     async def add(self, rows: int) -> None:
-        self.done += rows
-        now_us = self._runs.now_us()
-        if now_us - self._told_us > _BEAT_S * 1e6 or (rows and self.done >= self._total):
-            await self.tell(now_us)
-
-    async def tell(self, now_us: int) -> None:
         """Raises `Stopped`."""
-        self._told_us = now_us or self._runs.now_us()
+        self.done += rows
+        if self._runs.now_us() - self._told_us > _BEAT_S * 1e6 or (rows and self.done >= self.total):
+            await self.tell()
+
+    async def tell(self) -> None:
+        """Raises `Stopped`."""
+        self._told_us = self._runs.now_us()
         may_go_on = await self._runs.experiments.progress(
-            self._one, rows_total=max(self._total, self.done), rows_done=self.done, now_us=self._told_us
+            self._one, rows_total=max(self.total, self.done), rows_done=self.done, now_us=self._told_us
         )
         if not may_go_on:
             raise Stopped
+
+    async def beat(self, every_s: float) -> None:
+        """Tells for as long as the run lasts. Raises `Stopped`."""
+        while True:
+            await asyncio.sleep(every_s)
+            await self.tell()
 
 
 def plan_of(one: Experiment, calls: pa.Table) -> Plan:

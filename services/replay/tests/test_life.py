@@ -75,6 +75,27 @@ async def test_a_run_is_cancelled_between_two_batches(acme: Replay, runs: Runs, 
     assert again.experiment.finished_at_us == found.finished_at_us
 
 
+async def test_a_run_that_waits_lives_and_still_hears_that_it_is_cancelled(
+    acme: Replay, runs: Runs, clock: Clock
+) -> None:
+    await fill(runs.analytics, requests(acme.tenant, 100))
+    made = await acme.create()
+    bus = Interrupting(asyncio.Event())
+    await bus.ensure(partitions())
+    waiting = replace(runs, bus=bus, beat_s=0.01)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(waiting.run(made.id))
+        await bus.happens.wait()
+        clock.us += 2 * SILENT_US
+        async with asyncio.timeout(20):
+            while await runs.experiments.waiting(clock()):
+                await asyncio.sleep(0.01)
+        await acme.ask(pb.CancelRequest(id=made.id), pb.CancelResponse)
+        await running
+    assert not bus.go_on.is_set()
+    assert (await acme.get(made.id)).status == "cancelled"
+
+
 async def test_a_run_whose_process_died_is_taken_over_and_ends_alike(acme: Replay, runs: Runs, clock: Clock) -> None:
     await fill(runs.analytics, requests(acme.tenant, 2_600))
     whole = await acme.create(name="never interrupted")
