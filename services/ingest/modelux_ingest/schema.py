@@ -14,7 +14,11 @@ _BACKOFF_S = (0.1, 10.0)
 _DEFINITION = """
 SELECT create_table_query AS text FROM system.tables
 WHERE database = currentDatabase() AND name = {name:String}"""
-_TTLS = {"requests": "toDateTime(started_at)", "attempts": "toDateTime(request_started_at)"}
+_TTLS = {
+    "requests": "toDateTime(started_at)",
+    "attempts": "toDateTime(request_started_at)",
+    "experiment_rows": "toDateTime(written_at)",
+}
 
 
 async def prepare(analytics: Analytics, retention_days: int) -> None:

@@ -30,7 +30,7 @@ class IngestSettings:
 
     batch_rows: int = setting(5000, "Most requests written to ClickHouse at once")
     linger_ms: int = setting(500, "Least time between two writes of fewer than 1,000 requests")
-    retention_days: int = setting(90, "How long requests are kept; 0 keeps them for ever")
+    retention_days: int = setting(90, "How long requests, and rows of experiments, are kept; 0 keeps them for ever")
 
 
 @asynccontextmanager
