@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPILED = (
-    "routing_core/{breaker,draws,engine,flow,health,latency,pricing,retries,rounding,scoring,trace,types,world}.py",
+    "routing_core/{breaker,draws,engine,flow,health,latency,pricing,replay,retries,rounding,scoring,trace,types,world}.py",
     "routing_core/policies/*.py",
     "routing_core/{bounds,budgets}.py",
     "routing_core/ledger/{holder,messages,meters,slots}.py",
@@ -29,6 +29,7 @@ COMPILED = (
     "modelux_providers/dialects/{base,openai,usage}.py",
     "modelux_proxy/{admit,answers,attempts,call_context,charge,chat,clock,emit,event_wire,exchange,heads,http_connection}.py",
     "modelux_proxy/{http_server,idempotency,inflight,json_guard,limits,metrics,proxy,rate_limits,record}.py",
+    "modelux_replay/{cases,logged,outcomes,worlds}.py",
     "modelux_proxy/{loops,openai_schema,purse,request_ids,request_size,ship,stream,tenants}.py",
 )
 """What a request runs through. Left out: packages' `__init__`, modules that define msgspec structs (their fields would

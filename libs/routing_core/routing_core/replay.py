@@ -83,7 +83,7 @@ def policies_from(trace: Trace, versions: Mapping[tuple[str, int], NamedPolicy])
 def _as_told(trace: Trace, recorded: tuple[int, Outcome]) -> Outcome:
     """An outcome as the policy was told it: the selected one was a success then, though its stream may have broken."""
     number, outcome = recorded
-    return replace(outcome, kind="ok") if number == trace.selected_attempt else outcome
+    return outcome if outcome.ok or number != trace.selected_attempt else replace(outcome, kind="ok")
 
 
 def _outcome(attempt: TraceAttempt) -> Outcome:

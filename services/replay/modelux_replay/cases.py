@@ -1,4 +1,4 @@
-"""One request under the candidate: the engine's run, with the outcomes that the log knows and a list of those it lacks."""
+"""One request under the candidate: the engine's run, fed with the outcomes that the log knows."""
 
 from __future__ import annotations
 

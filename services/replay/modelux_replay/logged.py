@@ -6,33 +6,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
 from modelux_replay.past import OWN_FAULTS
 from modelux_replay.requests import Batch, read_trace
 from modelux_replay.worlds import Moment, Worlds
 from routing_core.config import NamedPolicy
+from routing_core.engine import Run
+from routing_core.flow import Attempt
 from routing_core.replay import recorded_outcomes, rerun
 from routing_core.trace import Trace
 from routing_core.types import Outcome, Request, Target, Usage
-from routing_core.world import World
-
-_encode = msgspec.json.Encoder().encode
-_DECIDED = (
-    "policy_type", "policy_name", "policy_version", "path", "candidates", "excluded", "selected", "selected_attempt",
-    "selection_reason",
-)  # fmt: skip
-"""What of a trace is the decision."""
+from routing_core.world import Health, World
 
 
 @dataclass(slots=True, eq=False)
 class Logged:
-    """One logged request. `columns` are those of the log."""
+    """One logged request: row `index` of the batch whose `columns` these are."""
 
     request: Request
     at_us: int
     moment: Moment
-    columns: Mapping[str, Any] = field(repr=False)
+    index: int
+    columns: Mapping[str, Sequence[Any]] = field(repr=False)
     trace: Trace | None = None
     world: World | None = None
     """As it was seen; None where no trace tells."""
@@ -44,6 +38,12 @@ class Logged:
     """Where the run was given up, the targets it would have tried next."""
     reproduced: bool | None = None
     policy: NamedPolicy | None = None
+    looked: Mapping[Target, Health | None] = field(default_factory=dict)
+    """The health of the targets that its policy looked at; None where nothing was known."""
+
+    def told(self, name: str) -> Any:
+        """What the log has in this column."""
+        return self.columns[name][self.index]
 
     @property
     def own_fault(self) -> Outcome | None:
@@ -59,67 +59,79 @@ class Logged:
 
 def look_back(worlds: Worlds, batch: Batch, index: int) -> Logged:
     """All that is known of one row. Where it has a trace, its own policy is run again on it, as the self-check."""
-    columns = {name: column[index] for name, column in batch.columns.items()}
-    at_us = columns["started_us"]
-    found = Logged(batch.requests[index], at_us, worlds.moments.at(at_us // 1000), columns)
-    trace = found.trace = read_trace(columns["trace"])
-    imported = bool(columns["source"])
+    at_us = batch.columns["started_us"][index]
+    found = Logged(batch.requests[index], at_us, worlds.moments.at(at_us // 1000), index, batch.columns)
+    trace = found.trace = read_trace(found.told("trace"))
     if trace is None:
-        found.ended = _untraced(columns)
-    else:
-        found.ended = recorded_outcomes(trace)
-    if trace is not None and not imported:
+        found.ended = _untraced(found)
+        return found
+    found.ended = recorded_outcomes(trace)
+    if not found.told("source"):
         _check(worlds, found, trace)
     return found
 
 
 def _check(worlds: Worlds, found: Logged, trace: Trace) -> None:
     """Runs the logged version on what the trace saw, with what came back."""
-    columns = found.columns
-    found.world = worlds.logged(trace, found.moment)
-    policy = worlds.policies.logged(columns["config_slug"], columns["config_version"], columns["requested_model"])
+    world = found.world = worlds.logged(trace, found.moment)
+    told = found.told
+    policy = worlds.policies.logged(told("config_slug"), told("config_version"), told("requested_model"))
     if policy is None:
         found.reproduced = False
         return
     found.policy = policy
-    run = rerun(trace, found.ended, policy, found.request, found.world)
+    run = rerun(trace, found.ended, policy, found.request, world)
     made = len(run.outcomes)
     attempts = [attempt for step in run.steps for attempt in step.attempts]
-    again = run.trace(found.ended[:made], [attempt.started_ms for attempt in trace.attempts[:made]])
-    found.reproduced = _encode(again) == columns["trace"] or _same(again, trace)
+    found.reproduced = _decides_so(run, trace, attempts[:made])
+    found.looked = run.seen.looked
     found.timeouts = [attempt.timeout_ms for attempt in attempts[:made]]
     if found.reproduced:
         found.refused = [attempt.target for attempt in attempts[made:]]
 
 
-def _same(again: Trace, trace: Trace) -> bool:
-    """For traces of an older shape, whose bytes differ."""
-    same = all(getattr(again, name) == getattr(trace, name) for name in _DECIDED)
-    return same and [a.model for a in again.attempts] == [a.model for a in trace.attempts]
+def _decides_so(run: Run, trace: Trace, attempts: Sequence[Attempt]) -> bool:
+    """Whether the run leaves the trace, but for its note of what was seen: all else in it is a recorded outcome."""
+    decision = run.decision
+    assert decision is not None
+    first = run.steps[0] if run.steps else decision
+    chosen = None if decision.selected is None else decision.selected + 1
+    return (
+        decision.reason == trace.selection_reason
+        and chosen == trace.selected_attempt
+        and (decision.policy_type, decision.policy_name) == (trace.policy_type, trace.policy_name)
+        and decision.policy_version == trace.policy_version
+        and decision.path == trace.path
+        and first.excluded == trace.excluded
+        and [a.reason for a in attempts] == [a.reason for a in trace.attempts]
+        and [(c.target.name, c.rank, c.reason) for c in first.candidates]
+        == [(c.model, c.rank, c.reason) for c in trace.candidates]
+    )
 
 
-def _untraced(columns: Mapping[str, Any]) -> Sequence[Outcome]:
+def _untraced(found: Logged) -> Sequence[Outcome]:
     """The one attempt that the columns of a request without a trace tell of; none where it never reached a model."""
-    if not columns["attempts"] or not columns["model"]:
+    told = found.told
+    if not told("attempts") or not told("model"):
         return ()
-    failed = columns["outcome"] != "ok"
-    ttft_us = columns["ttft_us"]
+    failed = told("outcome") != "ok"
+    ttft_us = told("ttft_us")
     usage = Usage(
-        columns["input_tokens"],
-        columns["output_tokens"],
-        columns["cache_read_tokens"],
-        columns["cache_write_tokens"],
-        columns["reasoning_tokens"],
+        told("input_tokens"),
+        told("output_tokens"),
+        told("cache_read_tokens"),
+        told("cache_write_tokens"),
+        told("reasoning_tokens"),
     )
     return (
         Outcome(
-            Target(columns["model"], columns["provider"], columns["credential_id"]),
+            Target(told("model"), told("provider"), told("credential_id")),
             "status" if failed else "ok",
-            columns["status"] or None,
-            columns["latency_us"] / 1000,
+            told("status") or None,
+            told("latency_us") / 1000,
             None if ttft_us is None else ttft_us / 1000,
             usage,
-            columns["cost_nano"],
-            columns["error_code"] or None,
+            told("cost_nano"),
+            told("error_code") or None,
         ),
     )

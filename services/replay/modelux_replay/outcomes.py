@@ -136,7 +136,7 @@ def _bounded(outcome: Outcome, attempt: Attempt, step: Step | None) -> Outcome:
 
 def _input(case: Case) -> int:
     """Input tokens as the logged call counted them, else as they were estimated before it."""
-    told: int = case.logged.columns["input_tokens"]
+    told: int = case.logged.told("input_tokens")
     return told or case.logged.request.input_tokens
 
 

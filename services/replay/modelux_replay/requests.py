@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -99,7 +100,7 @@ def _tags(rows: pa.Table) -> list[dict[str, str]]:
     first = starts[0] if starts else 0
     pairs = list(zip(column.keys.to_pylist(), column.items.to_pylist(), strict=True))
     assert first == 0 or len(pairs) >= starts[-1]
-    return [dict(pairs[start:end]) for start, end in zip(starts, starts[1:], strict=False)]
+    return [dict(pairs[start:end]) for start, end in pairwise(starts)]
 
 
 def _needs(rows: pa.Table) -> list[frozenset[Capability]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 import pyarrow as pa
 
 from modelux_replay.cases import PROJECTED, Case
+from modelux_replay.logged import Logged
 from modelux_replay.plan import RESULTS
 from modelux_replay.requests import Batch
 from routing_core.trace import Trace
@@ -76,18 +76,19 @@ def outlook(case: Case, low_nano: int | None = None, high_nano: int | None = Non
     return found
 
 
-def unchanged(columns: Mapping[str, Any]) -> Outlook:
+def unchanged(logged: Logged) -> Outlook:
     """The candidate's side of a request that no policy ever saw: the same refusal."""
+    told = logged.told
     return Outlook(
         "reused",
-        status=columns["outcome"],
-        error_code=columns["error_code"],
-        cost_nano=columns["cost_nano"],
-        cost_low_nano=columns["cost_nano"],
-        cost_high_nano=columns["cost_nano"],
-        latency_us=columns["latency_us"],
-        model=columns["model"],
-        provider=columns["provider"],
+        status=told("outcome"),
+        error_code=told("error_code"),
+        cost_nano=told("cost_nano"),
+        cost_low_nano=told("cost_nano"),
+        cost_high_nano=told("cost_nano"),
+        latency_us=told("latency_us"),
+        model=told("model"),
+        provider=told("provider"),
     )
 
 
@@ -129,11 +130,11 @@ def _evidence(case: Case) -> str:
 
 def _time(found: Outlook, case: Case, trace: Trace) -> None:
     """How long it takes: as logged where it does the same, unknown where an attempt's time is."""
-    columns = case.logged.columns
+    column = case.logged.told
     if case.as_logged:
-        told = columns["latency_us"]
-        found.latency_us = None if columns["source"] and not told else told
-        found.ttft_us = columns["ttft_us"]
+        latency_us = column("latency_us")
+        found.latency_us = None if column("source") and not latency_us else latency_us
+        found.ttft_us = column("ttft_us")
     elif not case.unmeasured:
         measured = trace.measured
         found.latency_us = round(measured.latency_ms * 1000)

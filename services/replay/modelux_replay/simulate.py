@@ -78,7 +78,7 @@ class Simulation:
     def _outlook(self, index: int, logged: Logged, cases: Mapping[int, Case], bounds: list[dict[int, Case]]) -> Outlook:
         case = cases.get(index)
         if case is None:
-            return unchanged(logged.columns)
+            return unchanged(logged)
         costs = [sum(outcome.cost_nano for outcome in ways[index].ended) for ways in bounds if index in ways]
         return outlook(case, min(costs, default=None), max(costs, default=None))
 
@@ -94,8 +94,9 @@ class Simulation:
         return cases
 
     def _case(self, index: int, logged: Logged, belief: Belief) -> Case:
-        world = self._worlds.candidate(logged.world, logged.moment, logged.at_us)
-        read = bool(self._asked) and logged.policy is not None and self._rules.of(logged.policy) == self._asked
+        budgets = () if logged.world is None else logged.world.budgets
+        world = self._worlds.candidate(logged.looked, budgets, logged.moment, logged.at_us)
+        read = logged.policy is not None and self._rules.of(logged.policy) == self._asked
         return Case(index, logged, self._candidate, world, belief, read=read)
 
 

@@ -19,7 +19,6 @@ from routing_core.types import Target
 from routing_core.world import Budget, Health, World
 
 _MODELS_KEPT = 1_000
-_NO_HEALTH: Mapping[Target, Health] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,28 +125,31 @@ class Worlds:
         seen = world_from(trace, moment.offers, self.policies.seen(trace))
         return World(seen.offers, seen.health, seen.policies, seen.budgets, seen.price_version, moment.memo)
 
-    def candidate(self, logged: World | None, moment: Moment, at_us: int) -> World:
-        """The same world for the candidate: the health that was seen, completed by what past calls tell of targets
-        that were not looked at, and the budgets as they stood.
+    def candidate(
+        self, looked: Mapping[Target, Health | None], budgets: tuple[Budget, ...], moment: Moment, at_us: int
+    ) -> World:
+        """The same world for the candidate: the health that was `looked` up, completed by what past calls tell of all
+        other targets, and the budgets as they stood.
         """
-        seen = _NO_HEALTH if logged is None else logged.health
-        budgets: tuple[Budget, ...] = () if logged is None else logged.budgets
-        health = Looked(seen, self.past, at_us)
-        return World(moment.offers, health, self.policies.active, budgets, moment.offers.price_version, moment.memo)
+        offers = moment.offers
+        health = Completed(looked, self.past, at_us)
+        return World(offers, health, self.policies.active, budgets, offers.price_version, moment.memo)
 
 
-class Looked(Mapping[Target, Health]):
+class Completed(Mapping[Target, Health]):
     """Health as it was seen, else as past calls tell it."""
 
-    __slots__ = ("_at_us", "_past", "_seen")
+    __slots__ = ("_at_us", "_looked", "_past")
 
-    def __init__(self, seen: Mapping[Target, Health], past: Past, at_us: int) -> None:
-        self._seen = seen
+    def __init__(self, looked: Mapping[Target, Health | None], past: Past, at_us: int) -> None:
+        self._looked = looked
         self._past = past
         self._at_us = at_us
 
     def get(self, target: Target, default: Health | None = None) -> Health | None:  # type: ignore[override]  # no TypeVar
-        return self._seen.get(target) or self._past.health(target, self._at_us) or default
+        looked = self._looked
+        found = looked[target] if target in looked else self._past.health(target, self._at_us)
+        return default if found is None else found
 
     def __getitem__(self, target: Target) -> Health:
         found = self.get(target)
@@ -156,10 +158,10 @@ class Looked(Mapping[Target, Health]):
         return found
 
     def __iter__(self) -> Iterator[Target]:
-        return iter(self._seen)
+        return iter(self._looked)
 
     def __len__(self) -> int:
-        return len(self._seen)
+        return len(self._looked)
 
 
 def named(document: Document) -> NamedPolicy:
