@@ -72,17 +72,20 @@ def _condition(text: str) -> Condition:
 
 def _with_bounds(name: str, path: str) -> dict[str, tuple[str, float]]:
     ends = {"": "value", "_lower": "lower", "_upper": "upper"}
-    return {f"{name}{ending}": (f"deltas.{path}.{key}", 1.0) for ending, key in ends.items()}
+    return {f"{name}{ending}": (f"{path}.{key}", 1.0) for ending, key in ends.items()}
 
 
 METRICS: Mapping[str, tuple[str, float]] = {
-    **_with_bounds("cost_delta_pct", "cost_usd.percent"),
-    **_with_bounds("p50_latency_delta_pct", "p50_latency_ms.percent"),
-    **_with_bounds("p95_latency_delta_pct", "p95_latency_ms.percent"),
-    **_with_bounds("p99_latency_delta_pct", "p99_latency_ms.percent"),
-    **_with_bounds("error_rate_delta_pp", "error_rate.percentage_points"),
-    **_with_bounds("output_tokens_delta_pct", "output_tokens.percent"),
+    **_with_bounds("cost_delta_pct", "deltas.cost_usd.percent"),
+    **_with_bounds("p50_latency_delta_pct", "deltas.p50_latency_ms.percent"),
+    **_with_bounds("p95_latency_delta_pct", "deltas.p95_latency_ms.percent"),
+    **_with_bounds("p99_latency_delta_pct", "deltas.p99_latency_ms.percent"),
+    **_with_bounds("error_rate_delta_pp", "deltas.error_rate.percentage_points"),
+    **_with_bounds("output_tokens_delta_pct", "deltas.output_tokens.percent"),
+    **_with_bounds("projected_cost_delta_pct", "projection.cost_percent"),
+    **_with_bounds("run_cost_delta_pct", "runs.metrics.cost_usd.percent"),
     "run_cost_delta_pct": ("runs.cost_percent", 1.0),
+    **_with_bounds("run_success_delta_pp", "runs.metrics.success.percentage_points"),
     "requests": ("coverage.evaluable", 1.0),
     "coverage_pct": ("coverage.share", 100.0),
     "cost_coverage_pct": ("coverage.cost_weighted", 100.0),

@@ -29,7 +29,9 @@ OnlyProvider = Annotated[str, typer.Option(help="Only requests that this provide
 OnlyConfig = Annotated[str, typer.Option(help="Only requests to this routing config, `@slug`.")]
 OnlyStatus = Annotated[str, typer.Option(help="Only requests that ended so: ok or error.")]
 EndUser = Annotated[str, typer.Option(help="Only requests of this end user.")]
-By = Annotated[str, typer.Option(help="The tag whose values are the runs of an agent. Left out: run_id.")]
+By = Annotated[
+    str, typer.Option(help="The tag whose values are the runs of an agent; shows what runs take. Left out: run_id.")
+]
 Project = Annotated[str, typer.Option(help="Project id; may be left out where there is just one.")]
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from modelux_cli.budget_text import table, usd
 
 Row = dict[str, Any]
 Line = tuple[str, str, str, str, str]
+Metric = tuple[str, str, Callable[[float | None], str], float]
+"""How it is called, where the API has it, how it is written, and by what it is multiplied."""
 _HEAD: Line = ("", "CURRENT", "CANDIDATE", "DELTA", "95% INTERVAL")
 _MARGIN = "  "
 
@@ -37,26 +39,29 @@ def experiment_lines(row: Row, width: int | None = None) -> Iterator[str]:
         yield f"{_MARGIN}window: {_window(row)}"
 
 
-def outcome_lines(row: Row, width: int | None = None) -> Iterator[str]:
-    """What a completed experiment found, as on the product's page."""
+def outcome_lines(row: Row, width: int | None = None, *, per_run: bool = True) -> Iterator[str]:
+    """What a completed experiment found, as on the product's page; with `per_run` also what runs take."""
     coverage, runs = row["coverage"], row["runs"]
     facts = {"runs_replayed": f"{runs['count']:,}"} if runs else {}
-    facts |= {"calls_per_run": f"{runs['requests'] / runs['count']:,.1f}"} if runs else {}
     facts |= {"requests": f"{coverage['rows']:,}", "window": _window(row)}
     yield ""
     yield from (f"{_MARGIN}{name:<15} {value}" for name, value in facts.items())
     yield ""
     if coverage["evaluable"]:
-        yield from _columns(_compared(row), width)
+        yield from _columns(_compared(row, per_run=per_run), width)
         yield ""
     yield f"{_MARGIN}{row['sentence']}"
     yield f"{_MARGIN}evidence: {_evidence(coverage)}"
     yield f"{_MARGIN}self-check: {row['self_check']['sentence']}"
+    if row["projection"]:
+        percent = row["projection"]["cost_percent"]
+        told = f"cost {_change(percent['value'], '%')} {_between(percent)} with what is not known of its tokens"
+        yield f"{_MARGIN}projection: {told}"
     if row["cost_bounds"]:
         low, high = (cost(row["cost_bounds"][f"{end}_total_cost_usd"]) for end in ("lowest", "highest"))
         yield f"{_MARGIN}escalations: the candidate costs {low} to {high} in all, by how many calls escalate"
     if runs:
-        yield f"{_MARGIN}runs: {runs['assumes']}"
+        yield f"{_MARGIN}runs: {runs['refusal'] or runs['assumes']}"
 
 
 def next_lines(row: Row) -> Iterator[str]:
@@ -126,11 +131,12 @@ def latency(ms: float | None) -> str:
     return f"{ms / 1000:.2f}s" if abs(ms) >= 1000 else f"{ms:.0f}ms"
 
 
-def _compared(row: Row) -> Iterator[Line]:
+def _compared(row: Row, *, per_run: bool) -> Iterator[Line]:
     before, after, deltas, runs = (row[name] for name in ("baseline_summary", "candidate_summary", "deltas", "runs"))
     if runs:
         sides = _costs(runs["baseline_mean_cost_usd"], runs["candidate_mean_cost_usd"])
-        yield ("mean cost/run", *sides, _change(runs["cost_percent"], "%"), "")
+        interval = _between(runs["metrics"]["cost_usd"]["percent"]) if runs["metrics"] else ""
+        yield ("mean cost/run", *sides, _change(runs["cost_percent"], "%"), interval)
     sides = _costs(before["mean_cost_usd"], after["mean_cost_usd"])
     percent = deltas["cost_usd"]["percent"]
     yield ("mean cost/request", *sides, _change(percent["value"], "%"), _between(percent))
@@ -141,6 +147,18 @@ def _compared(row: Row) -> Iterator[Line]:
         values = [None if side[key] is None else side[key] * scale for side in (before, after)]
         change = _change(delta["value"], "pp" if unit == "percentage_points" else "%")
         yield (name, shown(values[0]), shown(values[1]), change, _between(delta))
+    if runs and runs["metrics"]:
+        yield from _of_runs(runs["metrics"], _RUN_METRICS if per_run else _RUN_METRICS[-1:])
+
+
+def _of_runs(metrics: Row, shown_ones: Sequence[Metric]) -> Iterator[Line]:
+    """What runs take and reach, beside their costs."""
+    for name, metric, shown, scale in shown_ones:
+        found = metrics[metric]
+        unit = "percentage_points" if metric == "success" else "percent"
+        values = [None if found[side]["value"] is None else found[side]["value"] * scale for side in _SIDES]
+        change = _change(found[unit]["value"], "pp" if metric == "success" else "%")
+        yield (name, shown(values[0]), shown(values[1]), change, _between(found[unit]))
 
 
 def _costs(*sides: float | None) -> tuple[str, str]:
@@ -189,6 +207,7 @@ def _evidence(coverage: Row) -> str:
     share = coverage["cost_weighted"] * 100
     told = f"{coverage['evaluable']:,} of {coverage['rows']:,} requests ({share:.1f}% of the cost)"
     drawn = f", drawn evenly from {coverage['rows_in_window']:,}" * (coverage["rows_in_window"] > coverage["rows"])
+    drawn += f", {coverage['excluded']:,} more cannot be compared" * bool(coverage["excluded"])
     return f"{told}{drawn}" + (f": {kinds}" if kinds else "")
 
 
@@ -234,7 +253,7 @@ def _answered(side: Row) -> str:
     return side["model"] or "-"
 
 
-def _tokens(count: float | None) -> str:
+def _count(count: float | None) -> str:
     return "-" if count is None else f"{count:,.1f}"
 
 
@@ -242,10 +261,17 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}%"
 
 
-_METRICS = (
+_METRICS: Sequence[Metric] = (
     ("p50 latency", "p50_latency_ms", latency, 1.0),
     ("p95 latency", "p95_latency_ms", latency, 1.0),
     ("error rate", "error_rate", _percent, 100.0),
-    ("output tokens", "output_tokens", _tokens, 1.0),
+    ("output tokens", "output_tokens", _count, 1.0),
 )
-"""How each is called, where the API has it, how it is written, and by what it is multiplied."""
+_RUN_METRICS: Sequence[Metric] = (
+    ("calls/run", "calls", _count, 1.0),
+    ("tokens/run", "tokens", _count, 1.0),
+    ("p50 latency/run", "p50_latency_ms", latency, 1.0),
+    ("p95 latency/run", "p95_latency_ms", latency, 1.0),
+    ("runs without error", "success", _percent, 100.0),
+)
+_SIDES = ("baseline", "candidate")

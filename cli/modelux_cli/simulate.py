@@ -62,7 +62,7 @@ def simulate(
         if json:
             print(json_text.dumps(found | {"fail_if": held} if criteria else found))
         else:
-            _tell(found)
+            _tell(found, per_run=bool(by))
         if by and not found["runs"]:
             print(f"modelux: no request that can be evaluated has the tag {by!r}", file=sys.stderr)
         for each in held:
@@ -71,12 +71,12 @@ def simulate(
             raise typer.Exit(EXIT_FAIL_IF)
 
 
-def _tell(found: Row) -> None:
+def _tell(found: Row, *, per_run: bool) -> None:
     """The outcome in words, as wide as the terminal, and what to do next."""
     from modelux_cli.experiment_text import next_lines, outcome_lines
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in (*outcome_lines(found, width), *next_lines(found)):
+    for line in (*outcome_lines(found, width, per_run=per_run), *next_lines(found)):
         print(line)
 
 

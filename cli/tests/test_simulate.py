@@ -38,28 +38,50 @@ def test_the_table_of_the_page_is_printed(server: Server) -> None:
         "Replaying the last 24h under @agent-v3...",
         "",
         "  runs_replayed   40",
-        "  calls_per_run   10.0",
         "  requests        400",
         "  window          2026-04-10T00:00:00Z to 2026-04-17T00:00:00Z",
         "",
-        "                       CURRENT  CANDIDATE    DELTA    95% INTERVAL",
-        "  mean cost/run       $0.01200   $0.00720   -40.0%",
-        "  mean cost/request  $0.001200  $0.000720   -40.0%  [-40.0, -40.0]",
-        "  p50 latency            8.00s      7.20s   -10.0%  [-10.0, -10.0]",
-        "  p95 latency           11.59s     10.43s   -10.0%         unknown",
-        "  error rate             1.00%      1.00%  +0.00pp     [-6.6, 6.6]",
-        "  output tokens           50.0       50.0    +0.0%      [0.0, 0.0]",
+        "                        CURRENT  CANDIDATE    DELTA    95% INTERVAL",
+        "  mean cost/run        $0.01200   $0.00720   -40.0%  [-40.0, -40.0]",
+        "  mean cost/request   $0.001200  $0.000720   -40.0%  [-40.0, -40.0]",
+        "  p50 latency             8.00s      7.20s   -10.0%  [-10.0, -10.0]",
+        "  p95 latency            11.59s     10.43s   -10.0%         unknown",
+        "  error rate              1.00%      1.00%  +0.00pp     [-6.6, 6.6]",
+        "  output tokens            50.0       50.0    +0.0%      [0.0, 0.0]",
+        "  runs without error     90.00%     90.00%  +0.00pp     [-6.6, 6.6]",
         "",
         "  cheaper by 40 % [40, 40]; p50 faster by 10 % [10, 10]; too few rows to tell the p95 change; "
         "error rate change not distinguishable",
         "  evidence: 400 of 400 requests (100.0% of the cost): 400 projected",
         "  self-check: 400 of 400 logged decisions reproduced",
-        "  runs: Every run makes the calls that it made; another model may take more or fewer steps.",
+        "  projection: cost -40.0% [-82.6, 106.9] with what is not known of its tokens",
+        "  runs: 40 of 40 runs go on after a call that the candidate answers: their later steps would change, so these "
+        "figures hold for unchanged steps only; to compare runs, do at least 30 under the candidate",
         "",
         "  promote   modelux experiments promote sim_1",
         "  diff      modelux experiments results sim_1 --sort cost_delta_desc",
     ]
     assert (shown.exit_code, shown.stderr) == (0, "")
+
+
+def test_by_a_tag_it_tells_what_runs_take(server: Server) -> None:
+    lines = run(server, "simulate", "--config=@agent-v3", "--by", "run_id").stdout.splitlines()
+    assert server.bodies[0]["runTag"] == "run_id"
+    assert [line for line in lines if "/run " in line] == [
+        "  mean cost/run        $0.01200   $0.00720   -40.0%  [-40.0, -40.0]",
+        "  calls/run                10.0       10.0    +0.0%      [0.0, 0.0]",
+        "  tokens/run            1,500.0    1,500.0    +0.0%      [0.0, 0.0]",
+        "  p50 latency/run        79.90s     71.91s   -10.0%  [-10.0, -10.0]",
+        "  p95 latency/run       115.00s    103.50s   -10.0%         unknown",
+    ]
+
+
+def test_runs_of_a_drawn_window_are_known_by_their_costs_alone(server: Server) -> None:
+    server.looks = [record(summary=replayed(weight=2.0))]
+    lines = run(server, "simulate", "--config=@agent-v3", "--by", "run_id").stdout.splitlines()
+    assert [line for line in lines if "/run " in line] == ["  mean cost/run        $0.0240    $0.0144   -40.0%"]
+    assert "  runs: Every run makes the calls that it made; another model may take more or fewer steps." in lines
+    assert any(line.endswith(" requests (100.0% of the cost), drawn evenly from 800: 400 projected") for line in lines)
 
 
 def test_what_is_asked_for_is_what_the_options_say(server: Server) -> None:
