@@ -26,7 +26,7 @@ COMPILED = (
     "modelux_bus/{cursor,journal,segment}.py",
     "modelux_providers/{call,charge,classify,client,client_connection,client_errors,client_response,drive,outbox,route}.py",
     "modelux_providers/{sse,utf8}.py",
-    "modelux_providers/dialects/{base,openai,usage}.py",
+    "modelux_providers/dialects/{openai,usage}.py",
     "modelux_proxy/{admit,answers,attempts,call_context,charge,chat,clock,emit,event_wire,exchange,heads,http_connection}.py",
     "modelux_proxy/{http_server,idempotency,inflight,json_guard,limits,metrics,proxy,rate_limits,record}.py",
     "modelux_replay/{cases,logged,outcomes,worlds}.py",

@@ -150,10 +150,10 @@ class Client:
             try:
                 await response.head()
                 return response
-            except Cut as failure:
+            except Cut as early:
                 if response.started or self._loop.time() - sent_s > self._limits.idle_race_s:
                     raise
-                cut = failure
+                cut = early
             except BaseException:
                 response.abort()
                 raise

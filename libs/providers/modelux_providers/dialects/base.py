@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 from urllib.parse import quote
 
+import msgspec
+
 from modelux_contracts.errors import envelope
 from modelux_providers.dialects.answer import answer_of
 from routing_core.records import record
@@ -83,8 +85,7 @@ class EmbeddingsCall:
 Call: TypeAlias = ChatCall | EmbeddingsCall
 
 
-@record
-class WireRequest:
+class WireRequest(msgspec.Struct, frozen=True):
     """What to POST: `path` (with query) after the base URL, headers without authentication, body."""
 
     path: str
@@ -121,8 +122,7 @@ class ProviderError:
         return body[:-2] + b',"innererror":' + self.innererror + b"}}"
 
 
-@record
-class Complete:
+class Complete(msgspec.Struct, frozen=True, gc=False):
     """A whole answer: `body` in OpenAI's shape (the provider's own bytes where it speaks OpenAI)."""
 
     body: bytes
@@ -136,8 +136,7 @@ class Complete:
         return answer_of(self.body)
 
 
-@record
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True, gc=False):
     """Bytes ready to write to the caller: one whole `data: …\\n\\n` event."""
 
     data: bytes
@@ -146,22 +145,19 @@ class Chunk:
     alone is not."""
 
 
-@record
-class UsageSeen:
+class UsageSeen(msgspec.Struct, frozen=True, gc=False):
     """The usage so far; each one replaces the last."""
 
     usage: Usage
 
 
-@record
-class Failed:
+class Failed(msgspec.Struct, frozen=True, gc=False):
     """The stream failed; nothing follows."""
 
     error: ProviderError
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True, gc=False):
     """The stream is complete; nothing follows. The caller writes `data: [DONE]\\n\\n`."""
 
 
