@@ -15,6 +15,7 @@ from modelux_cli.main import app
 from modelux_cli.services import LAYOUTS, SERVICES, load_service
 from modelux_config import metrics as config_metrics
 from modelux_contracts.topics import TOPICS
+from modelux_embedding import metrics as embedding_metrics
 from modelux_ingest import metrics as ingest_metrics
 from modelux_proxy.metrics import Metrics
 from modelux_runtime.settings import PlatformSettings
@@ -109,9 +110,8 @@ def _metrics() -> Iterator[str]:
     yield "## Metrics"
     yield "At `/metrics` of each process's health port, in Prometheus's format, beside those of the Python process."
     yield ""
-    shown = [
-        each for meters in (Metrics(), config_metrics.meters(), ingest_metrics.meters()) for each in meters.collect()
-    ]
+    services = (config_metrics, ingest_metrics, embedding_metrics)
+    shown = [each for meters in (Metrics(), *(each.meters() for each in services)) for each in meters.collect()]
     yield from _table(("metric", "type", "what it says"), [_metric(each) for each in shown])
 
 

@@ -9,6 +9,7 @@ from hashlib import sha256
 import numpy as np
 
 from modelux_embedding.embedder import Embedder, Vectors
+from modelux_telemetry.meters import Meters
 
 ENTRY_BYTES = 300
 """About what one entry takes beside its vector."""
@@ -17,10 +18,9 @@ ENTRY_BYTES = 300
 class Cached(Embedder):
     """An embedder behind a memory of bounded size that forgets what was unused longest. Blank texts have zeros."""
 
-    def __init__(self, inner: Embedder, most_bytes: int) -> None:
+    def __init__(self, inner: Embedder, most_bytes: int, counted: Meters) -> None:
         self.name = inner.name
-        self.hits = 0
-        self.misses = 0
+        self._counted = counted
         self._inner = inner
         self._most_bytes = most_bytes
         self._bytes = 0
@@ -33,8 +33,8 @@ class Cached(Embedder):
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in found and text.strip()}
         for key in found:
             self._kept.move_to_end(key)
-        self.hits += len(found)
-        self.misses += len(missing)
+        self._counted.add("remembered_texts", len(found))
+        self._counted.add("texts", len(missing))
         if missing:
             fresh = await self._inner.embed(list(missing.values()))
             for key, vector in zip(missing, fresh, strict=True):

@@ -59,6 +59,10 @@ class Neighbours:
         self._refresh_ms = refresh_ms
         self._projects: OrderedDict[tuple[str, str], _Project] = OrderedDict()
 
+    def indexed(self) -> int:
+        """Prompts in all indexes."""
+        return sum(len(each.names) for each in self._projects.values())
+
     async def similar(
         self, organization_id: str, project_id: str, vector: Vectors, k: int
     ) -> tuple[list[tuple[str, float]], int]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from modelux_embedding import metrics
 from modelux_embedding.cache import Cached
 from modelux_embedding.choice import Wanted, choose
 from modelux_embedding.desk import Desk
@@ -20,6 +21,7 @@ from modelux_runtime.platform import Platform
 from modelux_runtime.rpc import serving
 from modelux_runtime.service import Service, Tasks
 from modelux_runtime.settings import setting
+from modelux_telemetry.meters import exported
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +50,8 @@ class EmbeddingSettings:
 async def serve(settings: EmbeddingSettings, platform: Platform) -> AsyncIterator[Tasks]:
     """Ready once the embedder is loaded. Neither ClickHouse nor an endpoint need to be up."""
     faiss = Faiss()
-    embedder = Cached(await choose(_wanted(settings)), settings.cache_mb << 20)
+    counted = metrics.meters()
+    embedder = Cached(await choose(_wanted(settings)), settings.cache_mb << 20, counted)
     log.info("texts are embedded by %s", embedder.name)
     neighbours = Neighbours(
         embedder,
@@ -59,12 +62,14 @@ async def serve(settings: EmbeddingSettings, platform: Platform) -> AsyncIterato
         projects=settings.index_projects,
         refresh_ms=settings.index_refresh_s * 1000,
     )
+    counted.read("indexed_rows", neighbours.indexed)
     target = settings.listen or platform.settings.embedding_url
     try:
         async with serving(target, Edge(Desk(embedder, neighbours, faiss)).register):
             if target.startswith("unix:"):
                 Path(target.removeprefix("unix:")).chmod(0o600)
-            yield []
+            with exported(counted):
+                yield []
     finally:
         await embedder.close()
         await faiss.close()

@@ -8,6 +8,7 @@ import numpy as np
 
 from modelux_embedding.cache import ENTRY_BYTES, Cached
 from modelux_embedding.embedder import Embedder, Vectors
+from modelux_embedding.metrics import meters
 
 SIZE = 4
 
@@ -27,18 +28,19 @@ class Counting(Embedder):
 
 async def test_a_text_is_asked_for_once() -> None:
     inner = Counting()
-    cached = Cached(inner, 1 << 20)
+    counted = meters()
+    cached = Cached(inner, 1 << 20, counted)
     first = await cached.embed(["a", "bb", "a"])
     again = await cached.embed(["bb", "ccc", "a"])
     assert inner.asked == ["a", "bb", "ccc"]
     assert first[:, 0].tolist() == [1, 2, 1]
     assert again[:, 0].tolist() == [2, 3, 1]
-    assert (cached.hits, cached.misses) == (2, 3)
+    assert (counted.value("remembered_texts"), counted.value("texts")) == (2, 3)
 
 
 async def test_what_was_unused_longest_is_forgotten() -> None:
     inner = Counting()
-    cached = Cached(inner, 2 * (SIZE * 4 + ENTRY_BYTES))
+    cached = Cached(inner, 2 * (SIZE * 4 + ENTRY_BYTES), meters())
     await cached.embed(["a", "bb"])
     await cached.embed(["a"])
     await cached.embed(["ccc"])
@@ -50,13 +52,13 @@ async def test_what_was_unused_longest_is_forgotten() -> None:
 
 
 async def test_more_than_fits_is_answered_all_the_same() -> None:
-    vectors = await Cached(Counting(), 0).embed(["a", "bb", "ccc"])
+    vectors = await Cached(Counting(), 0, meters()).embed(["a", "bb", "ccc"])
     assert vectors[:, 0].tolist() == [1, 2, 3]
 
 
 async def test_blank_texts_have_zeros_and_are_not_asked_for() -> None:
     inner = Counting()
-    cached = Cached(inner, 1 << 20)
+    cached = Cached(inner, 1 << 20, meters())
     assert (await cached.embed(["", "a", " \n"])).tolist() == [[0] * SIZE, [1, 1, 0, 0], [0] * SIZE]
     assert inner.asked == ["a"]
-    assert (await Cached(Counting(), 1 << 20).embed(["", " "])).tolist() == [[0] * SIZE] * 2
+    assert (await Cached(Counting(), 1 << 20, meters()).embed(["", " "])).tolist() == [[0] * SIZE] * 2

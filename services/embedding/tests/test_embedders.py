@@ -12,6 +12,7 @@ from modelux_embedding.cache import Cached
 from modelux_embedding.embedder import Embedder, cosines
 from modelux_embedding.endpoint import Endpoint
 from modelux_embedding.lexical import Lexical
+from modelux_embedding.metrics import meters
 from modelux_embedding.minilm import MiniLM
 from modelux_providers.client import Client
 from modelux_providers.egress import Guard
@@ -31,7 +32,7 @@ async def embedder(request: pytest.FixtureRequest, tiny: TinyModel) -> AsyncIter
             case "endpoint":
                 made = Endpoint(Client(Guard()), f"{simulator.url}/v1", "", "small", allow_private=True)
             case _:
-                made = Cached(Lexical(), 1 << 20)
+                made = Cached(Lexical(), 1 << 20, meters())
         yield made
         await made.close()
 

@@ -11,6 +11,7 @@ from modelux_embedding.cache import Cached
 from modelux_embedding.embedder import Embedder, EmbedderFailed, Vectors
 from modelux_embedding.index import Faiss
 from modelux_embedding.lexical import Lexical, vectors
+from modelux_embedding.metrics import meters
 from modelux_embedding.neighbours import Neighbours, WrongSize
 from modelux_embedding.prompts import Prompt
 
@@ -46,7 +47,7 @@ async def faiss() -> AsyncIterator[Faiss]:
 
 
 def build(log: Log, faiss: Faiss, clock: Clock, *, embedder: Embedder | None = None, rows: int = 100) -> Neighbours:
-    used = embedder or Cached(Lexical(), 1 << 20)
+    used = embedder or Cached(Lexical(), 1 << 20, meters())
     return Neighbours(used, log.read, faiss, clock, rows=rows, projects=2, refresh_ms=1_000)
 
 
@@ -90,6 +91,7 @@ async def test_the_newest_rows_and_the_projects_asked_for_last_are_kept(faiss: F
     clock.now_ms += 1_000
     names, indexed = await near(neighbours, "one", "prompt 3", 100)
     assert (set(names), indexed) == ({f"req_{number}" for number in range(23, 33)}, 10)
+    assert neighbours.indexed() == 10
     for project in ("two", "three", "one"):
         await near(neighbours, project, "prompt")
     assert [project for _, project, _, _ in log.readings] == ["one", "one", "two", "three", "one"]
