@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelux_embedding.embedder import cosines
-from modelux_embedding.lexical import LONGEST_CHARS, SIZE, Lexical, vectors
+from modelux_embedding.lexical import LONGEST_CHARS, NAME, SIZE, Lexical, vectors
 from modelux_runtime.settings import child_environment
 
 TEXTS = [
@@ -101,3 +101,17 @@ async def test_the_embedder_answers_in_the_order_of_the_texts() -> None:
     texts = [f"text {number}" for number in range(150)]
     assert np.array_equal(await Lexical().embed(texts), vectors(texts))
     assert (await Lexical().embed([])).shape == (0, SIZE)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "score"),
+    [
+        ("How do I reset my password?", "How can I change my password?", 0.5244),
+        ("colour theory", "color theory", 0.4477),
+        ("忘れました", "忘れた", 0.0351),
+    ],
+)
+def test_scores_under_this_name_never_change(first: str, second: str, score: float) -> None:
+    """Stored scores would no longer compare: whoever changes them changes the name."""
+    assert NAME == "lexical-1"
+    assert cosine(first, second) == pytest.approx(score, abs=5e-5)
