@@ -11,12 +11,7 @@ from time import perf_counter_ns
 
 from modelux_providers.charge import Charge, Watch
 from modelux_providers.classify import classify, told
-from modelux_providers.client import (
-    CallFailed,
-    Client,
-    Deadlines,
-    Response,
-)
+from modelux_providers.client import CallFailed, Client, Deadlines, Response
 from modelux_providers.client_errors import Cut
 from modelux_providers.dialects.base import (
     Call,
