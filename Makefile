@@ -11,7 +11,7 @@ COMPILED_TESTS := services/proxy/tests libs/providers/tests libs/routing_core/te
 INTERPRETED_TESTS := --ignore services/proxy/tests/test_spend_hygiene.py \
   --deselect libs/routing_core/tests/ledger/test_simulation.py::test_the_simulation_finds
 
-.PHONY: help run test test-nightly check format proto docs lock kafka compiled test-compiled bench-proxy bench-ingest bench-load bench-ledger bench-projection clean
+.PHONY: help run test test-nightly check format proto docs lock kafka compiled test-compiled bench-proxy bench-ingest bench-load bench-ledger bench-projection bench-replay clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -73,6 +73,10 @@ bench-load: $(READY) ## One JSON line: 20,000 requests through the whole product
 
 bench-ledger: $(READY) ## One JSON line: budgets reserved and granted, and a cap held while a proxy is killed
 	$(BIN)/python bench/ledger.py
+
+ROWS ?= 50000
+bench-replay: compiled ## One JSON line: ROWS logged requests replayed against a candidate, from the log to rows to query
+	PYTHONPATH=$(CURDIR)/build/compiled $(BIN)/python bench/replay.py $(ROWS)
 
 bench-projection: $(READY) ## One JSON line: projected cost and latency against real calls in DATA=folder with requests.csv
 	$(BIN)/python bench/projection.py $(DATA)
