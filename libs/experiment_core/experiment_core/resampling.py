@@ -65,6 +65,8 @@ class Units:
         if spread <= 0:
             return min(rows, total**2 / float(np.sum(self.totals(self.weight) ** 2)))
         variance = self.variance_of_sum(self.weight * (values - mean)) / total**2
+        if variance <= 0:  # every group has the same mean: nothing tells that rows go together
+            return float(rows)
         return min(rows, spread / variance * (rows - 1) / rows)
 
 

@@ -92,6 +92,10 @@ def test_effective_rows_lie_between_one_and_the_rows(hits: list[bool], data: st.
     assert Units.of(len(hits)).effective_rows(np.array(hits, dtype=np.float64)) == len(hits)
 
 
+def test_groups_of_one_mean_count_as_all_their_rows() -> None:
+    assert Units.of(4, np.array([0, 1, 0, 1])).effective_rows(np.array([0.0, 0.0, 1.0, 1.0])) == 4
+
+
 def test_whole_runs_of_one_outcome_count_as_runs() -> None:
     run, hits = np.repeat(np.arange(50), 10), np.repeat(np.arange(50) % 2, 10).astype(np.float64)
     assert Units.of(500, run).effective_rows(hits) == pytest.approx(50, rel=0.05)

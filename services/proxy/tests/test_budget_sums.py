@@ -103,5 +103,4 @@ async def test_the_ledger_settles_what_the_events_tell(capped, seed):
         calls = it.rig.simulator.calls()
         truth = sum(cost(PRICE, Usage(call.input_tokens, call.sent_tokens)) for call in calls if call.status == 200)
         assert truth <= account.settled
-        assert account.settled > 0
     assert it.account("all").leased == 0

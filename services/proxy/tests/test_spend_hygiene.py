@@ -26,9 +26,14 @@ SPENDERS = {"services/proxy/modelux_proxy/attempts.py:Beginner.begin"}
 SENDERS = {
     "libs/providers/modelux_providers/call.py:ProviderCall._run",
     "cli/modelux_cli/up/traffic.py:send_demo_traffic.worker",  # the demo's callers, of our own proxy
+    "services/embedding/modelux_embedding/endpoint.py:Endpoint._once",  # at the operator's own cost, by settings
 }
 """Where bytes are handed to the one client for outbound traffic."""
-CLIENTS = {"services/proxy/modelux_proxy/service.py:serve", "cli/modelux_cli/up/traffic.py:send_demo_traffic"}
+CLIENTS = {
+    "services/proxy/modelux_proxy/service.py:serve",
+    "cli/modelux_cli/up/traffic.py:send_demo_traffic",
+    "services/embedding/modelux_embedding/choice.py:_endpoint",
+}
 """Where that client is made."""
 SPENDING_ROUTES = {"/v1/chat/completions", "/v1/embeddings"}
 FREE_ROUTES = {"/v1/models"}
