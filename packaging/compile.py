@@ -29,7 +29,7 @@ COMPILED = (
     "modelux_providers/dialects/{openai,usage}.py",
     "modelux_proxy/{admit,answers,attempts,call_context,charge,chat,clock,emit,event_wire,exchange,heads,http_connection}.py",
     "modelux_proxy/{http_server,idempotency,inflight,json_guard,limits,metrics,proxy,rate_limits,record}.py",
-    "modelux_replay/{cases,logged,outcomes,worlds}.py",
+    "modelux_replay/{cases,logged,outcomes,traces,worlds}.py",
     "modelux_proxy/{loops,openai_schema,purse,request_ids,request_size,ship,stream,tenants}.py",
 )
 """What a request runs through. Left out: packages' `__init__`, modules that define msgspec structs (their fields would

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelux_replay.past import OWN_FAULTS
-from modelux_replay.requests import Batch, read_trace
+from modelux_replay.requests import Batch
+from modelux_replay.traces import read_trace
 from modelux_replay.worlds import Moment, Worlds
 from routing_core.config import NamedPolicy
 from routing_core.engine import Run

@@ -7,18 +7,15 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from experiment_core.arrays import Floats, Ints
 from experiment_core.projection.draws import Keys, row_keys
-from routing_core.trace import Trace, from_json
 from routing_core.types import Capability, Request
 
 _HOUR_US = 3_600_000_000
-_decode = msgspec.json.Decoder(Trace).decode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,22 +47,6 @@ def read_batch(rows: pa.Table, project_id: str, seed: int) -> Batch:
     keys = row_keys(seed, columns["request_id"])
     requests = _requests(columns, project_id)
     return Batch(columns, requests, keys, moments // _HOUR_US, np.where(silent, np.nan, tokens))
-
-
-def read_trace(stored: bytes) -> Trace | None:
-    """A stored decision trace of any age; None where there is none."""
-    if len(stored) <= len(b"{}"):
-        return None
-    try:
-        return _decode(stored)
-    except msgspec.ValidationError:
-        pass  # an older shape
-    except msgspec.DecodeError:
-        return None
-    try:
-        return from_json(stored)
-    except ValueError:
-        return None
 
 
 def _requests(columns: Mapping[str, list[Any]], project_id: str) -> list[Request]:
