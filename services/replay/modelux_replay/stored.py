@@ -1,12 +1,10 @@
-"""The JSON shape of decision traces of today, as structs: what occurs in every trace is decoded some times as fast."""
+"""The JSON shape of decision traces of today, as structs: msgspec cannot read into dataclasses that are compiled."""
 
 from __future__ import annotations
 
 import msgspec
 
-from routing_core.flow import Excluded, Hop
-from routing_core.trace import Measured, SawBudget, TraceAnswer
-from routing_core.types import OutcomeKind, UsageExtras
+from routing_core.types import OutcomeKind
 from routing_core.world import BreakerState
 
 
@@ -16,6 +14,62 @@ class StoredCandidate(msgspec.Struct, gc=False):
     reason: str
 
 
+class StoredHop(msgspec.Struct):
+    policy_type: str
+    policy_name: str
+    chose: str
+    reason: str
+    draw: float | None
+    propensity: float | None
+
+
+class StoredExcluded(msgspec.Struct, gc=False):
+    model: str
+    reason: str
+
+
+class StoredMeasured(msgspec.Struct, gc=False):
+    cost_usd: float
+    latency_ms: float
+    ttft_ms: float | None
+    output_cost_usd: float
+
+
+class StoredBudget(msgspec.Struct, gc=False):
+    budget_id: str
+    cap_usd: float
+    spent_usd: float
+    name: str
+    downgrade_to: str
+    downgrade_at_ppm: int
+
+
+class StoredTraits(msgspec.Struct, gc=False):
+    digest: str
+    json: bool | None
+    refusal: bool | None
+    score: float | None
+    matches: bool | None
+
+
+class StoredAnswer(msgspec.Struct):
+    finish_reason: str | None
+    tool_calls: int
+    refusal: bool
+    logprob_mean: float | None
+    traits: StoredTraits
+
+
+class StoredExtras(msgspec.Struct, gc=False):
+    cache_write_1h: int
+    input_audio: int
+    cache_audio_read: int
+    input_image: int
+    output_audio: int
+    output_image: int
+    web_searches: int
+
+
 class StoredUsage(msgspec.Struct):
     input: int
     output: int
@@ -23,7 +77,7 @@ class StoredUsage(msgspec.Struct):
     cache_write: int
     reasoning: int
     estimated: bool
-    extras: UsageExtras | None
+    extras: StoredExtras | None
 
 
 class StoredAttempt(msgspec.Struct):
@@ -39,7 +93,7 @@ class StoredAttempt(msgspec.Struct):
     cost_usd: float
     started_ms: float
     reason: str
-    answer: TraceAnswer | None
+    answer: StoredAnswer | None
     output_cost_usd: float
 
 
@@ -56,7 +110,7 @@ class StoredHealth(msgspec.Struct, gc=False):
 
 class StoredSaw(msgspec.Struct):
     health: dict[str, StoredHealth]
-    budgets: tuple[SawBudget, ...]
+    budgets: tuple[StoredBudget, ...]
     price_version: str
     at_ms: int
     draw: float | None
@@ -67,15 +121,15 @@ class StoredTrace(msgspec.Struct):
     policy_type: str
     policy_name: str
     policy_version: int
-    path: tuple[Hop, ...]
+    path: tuple[StoredHop, ...]
     candidates: tuple[StoredCandidate, ...]
-    excluded: tuple[Excluded, ...]
+    excluded: tuple[StoredExcluded, ...]
     attempts: tuple[StoredAttempt, ...]
     selected: str | None
     selection_reason: str
     selected_attempt: int | None
     saw: StoredSaw
-    measured: Measured
+    measured: StoredMeasured
 
 
 decode = msgspec.json.Decoder(StoredTrace).decode
