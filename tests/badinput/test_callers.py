@@ -9,6 +9,7 @@ import json
 import resource
 import socket
 import struct
+from dataclasses import replace
 
 import pytest
 from badinput_tenants import EXPIRED_KEY, KEY, MANAGEMENT_KEY, OTHER_KEY, REVOKED_KEY
@@ -236,13 +237,13 @@ def test_a_caller_who_never_reads_is_left(hasty, model):
     asked = request(
         chat({"stream": True}, model=model, prompt=sim(endless="true", per_token_ms=0.05, output_tokens=96))
     )
-    hasty.lane.deadlines = hasty.lane.deadlines._replace(total_s=60.0)
+    hasty.lane.deadlines = replace(hasty.lane.deadlines, total_s=60.0)
     with hasty.connect(receive_buffer=2048) as sock:
         sock.sendall(asked)
         hasty.until(lambda: hasty.calls() and hasty.calls()[0].ended != "open", 30.0)
         (call,) = hasty.calls()
         assert call.cancelled
-    hasty.lane.deadlines = hasty.lane.deadlines._replace(total_s=1.0)
+    hasty.lane.deadlines = replace(hasty.lane.deadlines, total_s=1.0)
 
 
 def test_thousands_of_end_users_leave_no_trace_in_memory(live):
