@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -10,7 +12,9 @@ from typing import cast
 
 from modelux_store.analytics import Analytics
 from modelux_store.database import Database, Transaction
-from modelux_store.errors import SchemaError
+from modelux_store.errors import SchemaError, Unavailable
+
+log = logging.getLogger(__name__)
 
 _LOCK = 0x6D6F64656C757801
 """PostgreSQL advisory lock of all migrations of this program."""
@@ -53,6 +57,21 @@ async def migrate_postgres(database: Database, schema: str) -> int:
         Unavailable: the database is not there.
     """
     return await apply_postgres(database, schema, read("postgres", schema))
+
+
+async def migrate_once_there(database: Database, schemas: Sequence[str]) -> None:
+    """`migrate_postgres` for each schema, as soon as the database can be reached. Raises SchemaError."""
+    delay_s = 0.1
+    while True:
+        try:
+            for schema in schemas:
+                await migrate_postgres(database, schema)
+        except Unavailable as error:
+            log.warning("the database is not there yet: %s", error)
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, 5.0)
+        else:
+            return
 
 
 async def apply_postgres(database: Database, schema: str, migrations: Sequence[Migration]) -> int:

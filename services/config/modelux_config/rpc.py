@@ -21,28 +21,16 @@ from modelux_config.operations import OPERATIONS, Operation, perform
 from modelux_config.problems import denied
 from modelux_config.scope import Ports
 from modelux_contracts.errors import Problem, ProblemError
+from modelux_runtime.calls import refuse
 from modelux_store.database import Database, Unavailable
 from modelux_telemetry.meters import Meters
 
 log = logging.getLogger(__name__)
 
-PROBLEM_KEY = "modelux-problem-bin"
-"""Trailing metadata that holds a serialised `ProblemDetail`."""
 START_S = 2.0
 """How long a call waits for a service that is starting."""
 Context = grpc.aio.ServicerContext[Message, Message]
 Method = Callable[[Message, Context], Coroutine[object, object, Message]]
-
-_STATUS = {
-    400: grpc.StatusCode.INVALID_ARGUMENT,
-    401: grpc.StatusCode.UNAUTHENTICATED,
-    403: grpc.StatusCode.PERMISSION_DENIED,
-    404: grpc.StatusCode.NOT_FOUND,
-    409: grpc.StatusCode.ALREADY_EXISTS,
-    412: grpc.StatusCode.FAILED_PRECONDITION,
-    422: grpc.StatusCode.INVALID_ARGUMENT,
-    503: grpc.StatusCode.UNAVAILABLE,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +68,7 @@ class Edge:
                 answer = await perform(self.database, self.ports, operation, request)
             except ProblemError as error:
                 self.meters.add("calls", 1, operation.name, str(error.problem.status))
-                return await _refuse(context, error.problem)
+                return await refuse(context, error.problem)
             except (Unavailable, TimeoutError) as error:
                 self.meters.add("calls", 1, operation.name, "503")
                 return await _unavailable(context, error)
@@ -95,12 +83,12 @@ class Edge:
         assert isinstance(request, pb.BootstrapRequest)
         if not self._may_bootstrap(request.token, context.peer()):
             hint = "Set MODELUX_CONFIG_BOOTSTRAP_TOKEN on both sides, or call over a Unix socket."
-            return await _refuse(context, denied("The bootstrap token is missing or wrong.", hint).problem)
+            return await refuse(context, denied("The bootstrap token is missing or wrong.", hint).problem)
         await self.started.wait()
         try:
             answer = await bootstrap(self.database, self.ports, request)
         except ProblemError as error:
-            return await _refuse(context, error.problem)
+            return await refuse(context, error.problem)
         except Unavailable as error:
             return await _unavailable(context, error)
         self.feed.poke()
@@ -125,25 +113,9 @@ def _unary(method: Method, request: type[Message], response: type[Message]) -> g
     )
 
 
-async def _refuse(context: Context, problem: Problem) -> Message:
-    detail = pb.ProblemDetail(
-        status=problem.status,
-        code=problem.code,
-        title=problem.title,
-        detail=problem.detail,
-        hint=problem.hint,
-        errors=[pb.FieldProblem(**each) for each in problem.errors],
-    )
-    trailing = ((PROBLEM_KEY, detail.SerializeToString()),)
-    code = _STATUS.get(problem.status, grpc.StatusCode.UNKNOWN)
-    told = f"{problem.code}: {problem.detail} {problem.hint}".strip()
-    await context.abort(code, told, trailing_metadata=trailing)
-    raise AssertionError("abort raises")
-
-
 async def _unavailable(context: Context, error: Exception) -> Message:
     log.warning("the database is not available: %s", error or "not reached yet")
     hint = "Try again in a few seconds."
-    return await _refuse(
+    return await refuse(
         context, Problem(503, "database_unavailable", "Not available", "The database cannot be reached.", hint)
     )

@@ -27,8 +27,7 @@ from modelux_runtime.platform import Platform
 from modelux_runtime.rpc import serving
 from modelux_runtime.service import Service, Tasks
 from modelux_runtime.settings import setting
-from modelux_store.database import Database, Unavailable
-from modelux_store.migrate import migrate_postgres
+from modelux_store.migrate import migrate_once_there
 from modelux_store.outbox import relay
 from modelux_telemetry.meters import Meters, exported
 
@@ -90,7 +89,7 @@ async def serve(settings: ConfigSettings, platform: Platform) -> AsyncIterator[T
 
 
 async def _run(platform: Platform, feed: Feed, started: asyncio.Event, meters: Meters, upkeep: Sequence[_Work]) -> None:
-    await _migrate(platform.database)
+    await migrate_once_there(platform.database, SCHEMAS)
     started.set()
     async with asyncio.TaskGroup() as group:
         group.create_task(feed.run())
@@ -98,21 +97,6 @@ async def _run(platform: Platform, feed: Feed, started: asyncio.Event, meters: M
         group.create_task(watch_outbox(platform.database, meters))
         for work in upkeep:
             group.create_task(work())
-
-
-async def _migrate(database: Database) -> None:
-    """Brings the schema up to date as soon as the database can be reached."""
-    delay_s = 0.1
-    while True:
-        try:
-            for schema in SCHEMAS:
-                await migrate_postgres(database, schema)
-        except Unavailable as error:
-            log.warning("the database is not there yet: %s", error)
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, 5.0)
-        else:
-            return
 
 
 SERVICE = Service("config", ConfigSettings, needs=frozenset({"database", "bus", "encryption_key"}), serve=serve)

@@ -1,24 +1,10 @@
-"""The service's SQL, read from `sql/<noun>.sql`: blocks that begin with `-- name: what it does`."""
+"""The service's SQL."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
+from functools import partial
 
-_HEAD = re.compile(r"^-- (\w+): .+$", re.MULTILINE)
+from modelux_store.statements import statement
 
-
-def sql(noun: str, name: str) -> str:
-    """One statement, with `%(parameter)s` places. A name that does not exist is a programming error (KeyError)."""
-    return statements(noun)[name]
-
-
-@cache
-def statements(noun: str) -> Mapping[str, str]:
-    """All statements of one file by name."""
-    text = files("modelux_config").joinpath("sql", f"{noun}.sql").read_text()
-    heads = list(_HEAD.finditer(text))
-    ends = [head.start() for head in heads[1:]] + [len(text)]
-    return {head[1]: text[head.end() : end].strip() for head, end in zip(heads, ends, strict=True)}
+sql = partial(statement, "modelux_config")
+"""`sql(noun, name)`: see `statement`."""

@@ -16,12 +16,13 @@ from google.protobuf.message import Message
 from modelux.config.v1 import admin_pb2 as pb
 from modelux.config.v1.snapshot_pb2 import WatchSnapshotRequest, WatchSnapshotResponse
 from modelux_config.operations import OPERATIONS
-from modelux_config.rpc import PROBLEM_KEY, Edge
+from modelux_config.rpc import Edge
 from modelux_config.scope import Ports
 from modelux_config.service import SCHEMAS
 from modelux_contracts.ids import new_key
 from modelux_embedded.postgres import EmbeddedPostgres
 from modelux_runtime.auth import key_hash
+from modelux_runtime.calls import PROBLEM_KEY
 from modelux_store.database import Database
 from modelux_store.migrate import migrate_postgres
 

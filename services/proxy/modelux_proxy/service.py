@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +30,7 @@ from modelux_proxy.proxy import Proxy
 from modelux_proxy.rate_limits import RateLimits
 from modelux_proxy.settings import ProxySettings
 from modelux_proxy.snapshot import Builder
+from modelux_runtime import memory
 from modelux_runtime.http import listen
 from modelux_runtime.platform import Platform
 from modelux_runtime.service import Service, Tasks
@@ -74,7 +74,7 @@ async def serve(settings: ProxySettings, platform: Platform) -> AsyncIterator[Ta
         server = Server(proxy, group)
         spender.write_together(client.outbox, server.outbox)
         await server.listen(listen(settings.host, settings.port))
-        _settle_memory()
+        memory.settle()
         try:
             yield [
                 emitter.shipper.run(platform.bus) if within else emitter.ship_process.run(),
@@ -108,13 +108,6 @@ def _on_cancel(text: str) -> CancelPolicy:
         allowed = " or ".join(get_args(CancelPolicy))
         raise InvalidSetting("setting_invalid", f"MODELUX_PROXY_CHARGE_ON_CANCEL is {text!r}, not {allowed}")
     return cast("CancelPolicy", text)
-
-
-def _settle_memory() -> None:
-    """What was loaded so far lives as long as the process: the collector need not look at it again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 SERVICE = Service("proxy", ProxySettings, frozenset({"bus", "config", "encryption_key"}), serve)

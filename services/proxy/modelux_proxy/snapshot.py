@@ -15,6 +15,7 @@ from modelux_providers.catalog import Catalog, CredentialFacts, Offers, PriceOve
 from modelux_providers.client import Origin
 from modelux_providers.dialects.base import auth_headers
 from modelux_providers.dialects.table import DIALECTS
+from modelux_providers.price_overrides import override_of
 from modelux_providers.route import Route
 from modelux_providers.vendors import VENDORS, Vendor
 from modelux_proxy.budget_rules import Rules
@@ -171,33 +172,10 @@ def merge(base: pb.Snapshot, change: pb.Change) -> pb.Snapshot:
 
 
 def _override(price: pb.PriceOverride) -> PriceOverride:
-    told = {field.name for field, _ in price.ListFields()}
-    parts: dict[str, int | None] = {name: getattr(price, name) if name in told else None for name in _PRICE_PARTS}
-    if min(price.input, price.output, *(part or 0 for part in parts.values())) < 0:
-        raise Refused(f"price {price.id} is negative")
-    return PriceOverride(
-        id=price.id,
-        provider=price.provider,
-        model=price.model,
-        input=price.input,
-        output=price.output,
-        effective_from_ms=price.effective_from_us // 1000,
-        **parts,
-    )
-
-
-_PRICE_PARTS = (
-    "cache_read",
-    "cache_write",
-    "cache_write_1h",
-    "input_audio",
-    "cache_audio_read",
-    "input_image",
-    "output_audio",
-    "output_image",
-    "web_search",
-    "request",
-)
+    try:
+        return override_of(price)
+    except ValueError as error:
+        raise Refused(str(error)) from error
 
 
 def _may_use(project: pb.Project, credential: pb.Credential) -> bool:

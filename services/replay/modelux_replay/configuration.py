@@ -10,22 +10,11 @@ import grpc.aio
 from modelux.config.v1 import snapshot_pb2 as pb
 from modelux_contracts.errors import Problem, ProblemError
 from modelux_providers.catalog import Catalog, CredentialFacts, Offers, PriceOverride
+from modelux_providers.price_overrides import override_of
 from modelux_replay.problems import not_found
 from modelux_runtime.rpc import DEADLINE_S
 
 _METHOD = "/modelux.config.v1.SnapshotService/WatchSnapshot"
-_PRICE_PARTS = (
-    "cache_read",
-    "cache_write",
-    "cache_write_1h",
-    "input_audio",
-    "cache_audio_read",
-    "input_image",
-    "output_audio",
-    "output_image",
-    "web_search",
-    "request",
-)
 
 
 async def read_configuration(channel: grpc.aio.Channel, organization_id: str, project_id: str) -> pb.Snapshot:
@@ -70,7 +59,7 @@ def credentials(configuration: pb.Snapshot) -> tuple[CredentialFacts, ...]:
 
 
 def prices(configuration: pb.Snapshot) -> tuple[PriceOverride, ...]:
-    return tuple(_price(each) for each in configuration.prices)
+    return tuple(override_of(each) for each in configuration.prices)
 
 
 def offers(configuration: pb.Snapshot, catalog: Catalog, at_ms: int) -> Offers:
@@ -85,20 +74,6 @@ def active_versions(configuration: pb.Snapshot) -> Mapping[str, int]:
 
 def _may_use(credential: pb.Credential, project_id: str) -> bool:
     return not credential.project_ids or project_id in credential.project_ids
-
-
-def _price(price: pb.PriceOverride) -> PriceOverride:
-    told = {field.name for field, _ in price.ListFields()}
-    parts: dict[str, int | None] = {name: getattr(price, name) if name in told else None for name in _PRICE_PARTS}
-    return PriceOverride(
-        id=price.id,
-        provider=price.provider,
-        model=price.model,
-        input=price.input,
-        output=price.output,
-        effective_from_ms=price.effective_from_us // 1000,
-        **parts,
-    )
 
 
 def _unavailable() -> ProblemError:

@@ -26,8 +26,7 @@ from modelux_runtime.platform import Platform
 from modelux_runtime.rpc import serving
 from modelux_runtime.service import Service, Tasks
 from modelux_runtime.settings import setting
-from modelux_store.database import Database, Unavailable
-from modelux_store.migrate import migrate_postgres
+from modelux_store.migrate import migrate_once_there
 from modelux_store.outbox import relay
 
 log = logging.getLogger(__name__)
@@ -67,27 +66,12 @@ async def serve(settings: ReplaySettings, platform: Platform) -> AsyncIterator[T
 
 
 async def _run(platform: Platform, started: asyncio.Event, consumer: Consumer) -> None:
-    await _migrate(platform.database)
+    await migrate_once_there(platform.database, SCHEMAS)
     started.set()
     async with asyncio.TaskGroup() as group:
         group.create_task(relay(platform.database, platform.bus))
         group.create_task(consume(platform.bus, GROUP, {EXPERIMENT_COMMANDS.name: consumer.handle}))
         group.create_task(consumer.work())
-
-
-async def _migrate(database: Database) -> None:
-    """Brings the schema up to date as soon as the database can be reached."""
-    delay_s = 0.1
-    while True:
-        try:
-            for schema in SCHEMAS:
-                await migrate_postgres(database, schema)
-        except Unavailable as error:
-            log.warning("the database is not there yet: %s", error)
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, 5.0)
-        else:
-            return
 
 
 def _now_us() -> int:
