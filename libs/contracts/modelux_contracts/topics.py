@@ -9,7 +9,14 @@ from google.protobuf.message import Message as Proto
 
 from modelux.events.v1.budget_pb2 import BudgetAlert, BudgetExceeded, PriceUnknown, RunAborted, RunLooping
 from modelux.events.v1.config_pb2 import ConfigChanged
-from modelux.events.v1.experiment_pb2 import ExperimentCommand, ExperimentCompleted, ExperimentResults
+from modelux.events.v1.experiment_pb2 import (
+    ExperimentCommand,
+    ExperimentCompleted,
+    ExperimentPair,
+    ExperimentResults,
+    ExperimentSamples,
+    ExperimentScore,
+)
 from modelux.events.v1.health_pb2 import ProviderHealthChanged
 from modelux.events.v1.request_pb2 import RequestCompleted
 
@@ -43,6 +50,12 @@ RUN_LOOPING = Topic("run.looping", RunLooping, "ingest", (), key="project_id")
 PRICE_UNKNOWN = Topic("price.unknown", PriceUnknown, "ingest", (), key="project_id")
 EXPERIMENT_COMMANDS = Topic("experiment.commands", ExperimentCommand, "replay", ("replay",), key="experiment_id")
 EXPERIMENT_RESULTS = Topic("experiment.results", ExperimentResults, "replay", ("ingest",), key="experiment_id")
+EXPERIMENT_SAMPLES = Topic(
+    "experiment.samples", ExperimentSamples, "replay", ("response_sampler",), key="experiment_id.unit", partitions=8
+)
+EXPERIMENT_CALLS = Topic("experiment.calls", RequestCompleted, "response_sampler", ("ingest",), key="project_id")
+EXPERIMENT_PAIRS = Topic("experiment.pairs", ExperimentPair, "response_sampler", ("embedding",), key="experiment_id")
+EXPERIMENT_SCORES = Topic("experiment.scores", ExperimentScore, "embedding", ("replay",), key="experiment_id")
 EXPERIMENT_COMPLETED = Topic("experiment.completed", ExperimentCompleted, "replay", (), key="organization_id")
 
 TOPICS: Mapping[str, Topic] = {
@@ -59,6 +72,10 @@ TOPICS: Mapping[str, Topic] = {
         PRICE_UNKNOWN,
         EXPERIMENT_COMMANDS,
         EXPERIMENT_RESULTS,
+        EXPERIMENT_SAMPLES,
+        EXPERIMENT_CALLS,
+        EXPERIMENT_PAIRS,
+        EXPERIMENT_SCORES,
         EXPERIMENT_COMPLETED,
     )
 }

@@ -69,7 +69,7 @@ class StringList(_message.Message):
     def __init__(self, values: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ProjectRecord(_message.Message):
-    __slots__ = ("id", "organization_id", "name", "logging_mode", "default_max_tokens", "created_at_us", "updated_at_us")
+    __slots__ = ("id", "organization_id", "name", "logging_mode", "default_max_tokens", "created_at_us", "updated_at_us", "experiment_spend_cap_nano", "judge_spend_cap_nano", "experiment_sample_min", "experiment_sample_max")
     ID_FIELD_NUMBER: _ClassVar[int]
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -77,6 +77,10 @@ class ProjectRecord(_message.Message):
     DEFAULT_MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_US_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_SPEND_CAP_NANO_FIELD_NUMBER: _ClassVar[int]
+    JUDGE_SPEND_CAP_NANO_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_SAMPLE_MIN_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_SAMPLE_MAX_FIELD_NUMBER: _ClassVar[int]
     id: str
     organization_id: str
     name: str
@@ -84,7 +88,11 @@ class ProjectRecord(_message.Message):
     default_max_tokens: int
     created_at_us: int
     updated_at_us: int
-    def __init__(self, id: _Optional[str] = ..., organization_id: _Optional[str] = ..., name: _Optional[str] = ..., logging_mode: _Optional[str] = ..., default_max_tokens: _Optional[int] = ..., created_at_us: _Optional[int] = ..., updated_at_us: _Optional[int] = ...) -> None: ...
+    experiment_spend_cap_nano: int
+    judge_spend_cap_nano: int
+    experiment_sample_min: int
+    experiment_sample_max: int
+    def __init__(self, id: _Optional[str] = ..., organization_id: _Optional[str] = ..., name: _Optional[str] = ..., logging_mode: _Optional[str] = ..., default_max_tokens: _Optional[int] = ..., created_at_us: _Optional[int] = ..., updated_at_us: _Optional[int] = ..., experiment_spend_cap_nano: _Optional[int] = ..., judge_spend_cap_nano: _Optional[int] = ..., experiment_sample_min: _Optional[int] = ..., experiment_sample_max: _Optional[int] = ...) -> None: ...
 
 class CredentialRecord(_message.Message):
     __slots__ = ("id", "organization_id", "name", "provider", "base_url", "models", "project_ids", "allow_private", "secret_hint", "created_at_us", "updated_at_us")
@@ -531,16 +539,24 @@ class GetProjectResponse(_message.Message):
     def __init__(self, project: _Optional[_Union[ProjectRecord, _Mapping]] = ...) -> None: ...
 
 class CreateProjectRequest(_message.Message):
-    __slots__ = ("actor", "name", "logging_mode", "default_max_tokens")
+    __slots__ = ("actor", "name", "logging_mode", "default_max_tokens", "experiment_spend_cap_nano", "judge_spend_cap_nano", "experiment_sample_min", "experiment_sample_max")
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     LOGGING_MODE_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_SPEND_CAP_NANO_FIELD_NUMBER: _ClassVar[int]
+    JUDGE_SPEND_CAP_NANO_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_SAMPLE_MIN_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_SAMPLE_MAX_FIELD_NUMBER: _ClassVar[int]
     actor: Actor
     name: str
     logging_mode: str
     default_max_tokens: int
-    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., name: _Optional[str] = ..., logging_mode: _Optional[str] = ..., default_max_tokens: _Optional[int] = ...) -> None: ...
+    experiment_spend_cap_nano: int
+    judge_spend_cap_nano: int
+    experiment_sample_min: int
+    experiment_sample_max: int
+    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., name: _Optional[str] = ..., logging_mode: _Optional[str] = ..., default_max_tokens: _Optional[int] = ..., experiment_spend_cap_nano: _Optional[int] = ..., judge_spend_cap_nano: _Optional[int] = ..., experiment_sample_min: _Optional[int] = ..., experiment_sample_max: _Optional[int] = ...) -> None: ...
 
 class CreateProjectResponse(_message.Message):
     __slots__ = ("project",)
@@ -549,18 +565,26 @@ class CreateProjectResponse(_message.Message):
     def __init__(self, project: _Optional[_Union[ProjectRecord, _Mapping]] = ...) -> None: ...
 
 class UpdateProjectRequest(_message.Message):
-    __slots__ = ("actor", "id", "name", "logging_mode", "default_max_tokens")
+    __slots__ = ("actor", "id", "name", "logging_mode", "default_max_tokens", "experiment_spend_cap_nano", "judge_spend_cap_nano", "experiment_sample_min", "experiment_sample_max")
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     LOGGING_MODE_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_SPEND_CAP_NANO_FIELD_NUMBER: _ClassVar[int]
+    JUDGE_SPEND_CAP_NANO_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_SAMPLE_MIN_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_SAMPLE_MAX_FIELD_NUMBER: _ClassVar[int]
     actor: Actor
     id: str
     name: str
     logging_mode: str
     default_max_tokens: int
-    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., logging_mode: _Optional[str] = ..., default_max_tokens: _Optional[int] = ...) -> None: ...
+    experiment_spend_cap_nano: int
+    judge_spend_cap_nano: int
+    experiment_sample_min: int
+    experiment_sample_max: int
+    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., id: _Optional[str] = ..., name: _Optional[str] = ..., logging_mode: _Optional[str] = ..., default_max_tokens: _Optional[int] = ..., experiment_spend_cap_nano: _Optional[int] = ..., judge_spend_cap_nano: _Optional[int] = ..., experiment_sample_min: _Optional[int] = ..., experiment_sample_max: _Optional[int] = ...) -> None: ...
 
 class UpdateProjectResponse(_message.Message):
     __slots__ = ("project",)
@@ -1392,3 +1416,57 @@ class VerifyAuditResponse(_message.Message):
     entries: int
     broken_at: int
     def __init__(self, entries: _Optional[int] = ..., broken_at: _Optional[int] = ...) -> None: ...
+
+class OpenSpendCapRequest(_message.Message):
+    __slots__ = ("actor", "project_id", "scope", "scope_key", "name", "cap_nano")
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_KEY_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CAP_NANO_FIELD_NUMBER: _ClassVar[int]
+    actor: Actor
+    project_id: str
+    scope: str
+    scope_key: str
+    name: str
+    cap_nano: int
+    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., project_id: _Optional[str] = ..., scope: _Optional[str] = ..., scope_key: _Optional[str] = ..., name: _Optional[str] = ..., cap_nano: _Optional[int] = ...) -> None: ...
+
+class OpenSpendCapResponse(_message.Message):
+    __slots__ = ("budget",)
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    budget: BudgetRecord
+    def __init__(self, budget: _Optional[_Union[BudgetRecord, _Mapping]] = ...) -> None: ...
+
+class CloseSpendCapRequest(_message.Message):
+    __slots__ = ("organization_id", "budget_id")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_ID_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    budget_id: str
+    def __init__(self, organization_id: _Optional[str] = ..., budget_id: _Optional[str] = ...) -> None: ...
+
+class CloseSpendCapResponse(_message.Message):
+    __slots__ = ("settled_nano",)
+    SETTLED_NANO_FIELD_NUMBER: _ClassVar[int]
+    settled_nano: int
+    def __init__(self, settled_nano: _Optional[int] = ...) -> None: ...
+
+class GetSpendCapRequest(_message.Message):
+    __slots__ = ("organization_id", "budget_id")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_ID_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    budget_id: str
+    def __init__(self, organization_id: _Optional[str] = ..., budget_id: _Optional[str] = ...) -> None: ...
+
+class GetSpendCapResponse(_message.Message):
+    __slots__ = ("cap_nano", "settled_nano", "leased_nano")
+    CAP_NANO_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_NANO_FIELD_NUMBER: _ClassVar[int]
+    LEASED_NANO_FIELD_NUMBER: _ClassVar[int]
+    cap_nano: int
+    settled_nano: int
+    leased_nano: int
+    def __init__(self, cap_nano: _Optional[int] = ..., settled_nano: _Optional[int] = ..., leased_nano: _Optional[int] = ...) -> None: ...

@@ -26,8 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub:
-    """Served by the config service to the management API and to launchers.
-    """
+    """Missing associated documentation comment in .proto file."""
 
     def __init__(self, channel):
         """Constructor.
@@ -250,6 +249,21 @@ class AdminServiceStub:
                 request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.ReconcileBudgetRequest.SerializeToString,
                 response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.ReconcileBudgetResponse.FromString,
                 _registered_method=True)
+        self.OpenSpendCap = channel.unary_unary(
+                '/modelux.config.v1.AdminService/OpenSpendCap',
+                request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.OpenSpendCapRequest.SerializeToString,
+                response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.OpenSpendCapResponse.FromString,
+                _registered_method=True)
+        self.GetSpendCap = channel.unary_unary(
+                '/modelux.config.v1.AdminService/GetSpendCap',
+                request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.GetSpendCapRequest.SerializeToString,
+                response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.GetSpendCapResponse.FromString,
+                _registered_method=True)
+        self.CloseSpendCap = channel.unary_unary(
+                '/modelux.config.v1.AdminService/CloseSpendCap',
+                request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.CloseSpendCapRequest.SerializeToString,
+                response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.CloseSpendCapResponse.FromString,
+                _registered_method=True)
         self.ListAudit = channel.unary_unary(
                 '/modelux.config.v1.AdminService/ListAudit',
                 request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.ListAuditRequest.SerializeToString,
@@ -263,8 +277,7 @@ class AdminServiceStub:
 
 
 class AdminServiceServicer:
-    """Served by the config service to the management API and to launchers.
-    """
+    """Missing associated documentation comment in .proto file."""
 
     def Bootstrap(self, request, context):
         """Missing associated documentation comment in .proto file."""
@@ -524,6 +537,24 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def OpenSpendCap(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSpendCap(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseSpendCap(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAudit(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -754,6 +785,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.ReconcileBudgetRequest.FromString,
                     response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.ReconcileBudgetResponse.SerializeToString,
             ),
+            'OpenSpendCap': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenSpendCap,
+                    request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.OpenSpendCapRequest.FromString,
+                    response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.OpenSpendCapResponse.SerializeToString,
+            ),
+            'GetSpendCap': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSpendCap,
+                    request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.GetSpendCapRequest.FromString,
+                    response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.GetSpendCapResponse.SerializeToString,
+            ),
+            'CloseSpendCap': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseSpendCap,
+                    request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.CloseSpendCapRequest.FromString,
+                    response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.CloseSpendCapResponse.SerializeToString,
+            ),
             'ListAudit': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAudit,
                     request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.ListAuditRequest.FromString,
@@ -773,8 +819,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService:
-    """Served by the config service to the management API and to launchers.
-    """
+    """Missing associated documentation comment in .proto file."""
 
     @staticmethod
     def Bootstrap(request,
@@ -1927,6 +1972,87 @@ class AdminService:
             '/modelux.config.v1.AdminService/ReconcileBudget',
             modelux_dot_config_dot_v1_dot_admin__pb2.ReconcileBudgetRequest.SerializeToString,
             modelux_dot_config_dot_v1_dot_admin__pb2.ReconcileBudgetResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenSpendCap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.config.v1.AdminService/OpenSpendCap',
+            modelux_dot_config_dot_v1_dot_admin__pb2.OpenSpendCapRequest.SerializeToString,
+            modelux_dot_config_dot_v1_dot_admin__pb2.OpenSpendCapResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSpendCap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.config.v1.AdminService/GetSpendCap',
+            modelux_dot_config_dot_v1_dot_admin__pb2.GetSpendCapRequest.SerializeToString,
+            modelux_dot_config_dot_v1_dot_admin__pb2.GetSpendCapResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseSpendCap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.config.v1.AdminService/CloseSpendCap',
+            modelux_dot_config_dot_v1_dot_admin__pb2.CloseSpendCapRequest.SerializeToString,
+            modelux_dot_config_dot_v1_dot_admin__pb2.CloseSpendCapResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,18 +7,26 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Project(_message.Message):
-    __slots__ = ("id", "organization_id", "name", "logging_mode", "default_max_tokens")
+    __slots__ = ("id", "organization_id", "name", "logging_mode", "default_max_tokens", "experiment_spend_cap_nano", "judge_spend_cap_nano", "experiment_sample_min", "experiment_sample_max")
     ID_FIELD_NUMBER: _ClassVar[int]
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     LOGGING_MODE_FIELD_NUMBER: _ClassVar[int]
     DEFAULT_MAX_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_SPEND_CAP_NANO_FIELD_NUMBER: _ClassVar[int]
+    JUDGE_SPEND_CAP_NANO_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_SAMPLE_MIN_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_SAMPLE_MAX_FIELD_NUMBER: _ClassVar[int]
     id: str
     organization_id: str
     name: str
     logging_mode: str
     default_max_tokens: int
-    def __init__(self, id: _Optional[str] = ..., organization_id: _Optional[str] = ..., name: _Optional[str] = ..., logging_mode: _Optional[str] = ..., default_max_tokens: _Optional[int] = ...) -> None: ...
+    experiment_spend_cap_nano: int
+    judge_spend_cap_nano: int
+    experiment_sample_min: int
+    experiment_sample_max: int
+    def __init__(self, id: _Optional[str] = ..., organization_id: _Optional[str] = ..., name: _Optional[str] = ..., logging_mode: _Optional[str] = ..., default_max_tokens: _Optional[int] = ..., experiment_spend_cap_nano: _Optional[int] = ..., judge_spend_cap_nano: _Optional[int] = ..., experiment_sample_min: _Optional[int] = ..., experiment_sample_max: _Optional[int] = ...) -> None: ...
 
 class ProxyKey(_message.Message):
     __slots__ = ("id", "project_id", "hash", "expires_at_us", "requests_per_minute", "tokens_per_minute", "allowed_models", "name")

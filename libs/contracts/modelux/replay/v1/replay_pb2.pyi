@@ -44,15 +44,27 @@ class Filter(_message.Message):
     def __init__(self, model: _Optional[str] = ..., provider: _Optional[str] = ..., end_user_id: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., status: _Optional[str] = ..., config: _Optional[str] = ...) -> None: ...
 
 class Sample(_message.Message):
-    __slots__ = ("size", "method")
+    __slots__ = ("size", "method", "tag", "call_unchanged", "aa_share")
     SIZE_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
+    TAG_FIELD_NUMBER: _ClassVar[int]
+    CALL_UNCHANGED_FIELD_NUMBER: _ClassVar[int]
+    AA_SHARE_FIELD_NUMBER: _ClassVar[int]
     size: int
     method: str
-    def __init__(self, size: _Optional[int] = ..., method: _Optional[str] = ...) -> None: ...
+    tag: str
+    call_unchanged: bool
+    aa_share: float
+    def __init__(self, size: _Optional[int] = ..., method: _Optional[str] = ..., tag: _Optional[str] = ..., call_unchanged: _Optional[bool] = ..., aa_share: _Optional[float] = ...) -> None: ...
+
+class Pilot(_message.Message):
+    __slots__ = ("size",)
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    size: int
+    def __init__(self, size: _Optional[int] = ...) -> None: ...
 
 class ExperimentSpec(_message.Message):
-    __slots__ = ("project_id", "name", "hypothesis", "mode", "candidate_policy", "candidate_config_json", "window_start", "window_end", "filter", "sample", "spend_cap_nano", "run_tag")
+    __slots__ = ("project_id", "name", "hypothesis", "mode", "candidate_policy", "candidate_config_json", "window_start", "window_end", "filter", "sample", "spend_cap_nano", "run_tag", "pilot")
     PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     HYPOTHESIS_FIELD_NUMBER: _ClassVar[int]
@@ -65,6 +77,7 @@ class ExperimentSpec(_message.Message):
     SAMPLE_FIELD_NUMBER: _ClassVar[int]
     SPEND_CAP_NANO_FIELD_NUMBER: _ClassVar[int]
     RUN_TAG_FIELD_NUMBER: _ClassVar[int]
+    PILOT_FIELD_NUMBER: _ClassVar[int]
     project_id: str
     name: str
     hypothesis: str
@@ -77,7 +90,8 @@ class ExperimentSpec(_message.Message):
     sample: Sample
     spend_cap_nano: int
     run_tag: str
-    def __init__(self, project_id: _Optional[str] = ..., name: _Optional[str] = ..., hypothesis: _Optional[str] = ..., mode: _Optional[str] = ..., candidate_policy: _Optional[str] = ..., candidate_config_json: _Optional[bytes] = ..., window_start: _Optional[str] = ..., window_end: _Optional[str] = ..., filter: _Optional[_Union[Filter, _Mapping]] = ..., sample: _Optional[_Union[Sample, _Mapping]] = ..., spend_cap_nano: _Optional[int] = ..., run_tag: _Optional[str] = ...) -> None: ...
+    pilot: Pilot
+    def __init__(self, project_id: _Optional[str] = ..., name: _Optional[str] = ..., hypothesis: _Optional[str] = ..., mode: _Optional[str] = ..., candidate_policy: _Optional[str] = ..., candidate_config_json: _Optional[bytes] = ..., window_start: _Optional[str] = ..., window_end: _Optional[str] = ..., filter: _Optional[_Union[Filter, _Mapping]] = ..., sample: _Optional[_Union[Sample, _Mapping]] = ..., spend_cap_nano: _Optional[int] = ..., run_tag: _Optional[str] = ..., pilot: _Optional[_Union[Pilot, _Mapping]] = ...) -> None: ...
 
 class Promotion(_message.Message):
     __slots__ = ("routing_config_id", "slug", "version", "mode", "weight", "at_us", "actor")
@@ -98,7 +112,7 @@ class Promotion(_message.Message):
     def __init__(self, routing_config_id: _Optional[str] = ..., slug: _Optional[str] = ..., version: _Optional[int] = ..., mode: _Optional[str] = ..., weight: _Optional[float] = ..., at_us: _Optional[int] = ..., actor: _Optional[str] = ...) -> None: ...
 
 class ExperimentRecord(_message.Message):
-    __slots__ = ("id", "organization_id", "spec", "candidate_reference", "window_start_us", "window_end_us", "status", "status_reason", "rows_total", "rows_done", "created_at_us", "started_at_us", "finished_at_us", "created_by", "seed", "summary_json", "promotions")
+    __slots__ = ("id", "organization_id", "spec", "candidate_reference", "window_start_us", "window_end_us", "status", "status_reason", "rows_total", "rows_done", "created_at_us", "started_at_us", "finished_at_us", "created_by", "seed", "summary_json", "promotions", "budget_id", "spent_nano")
     ID_FIELD_NUMBER: _ClassVar[int]
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
@@ -116,6 +130,8 @@ class ExperimentRecord(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     SUMMARY_JSON_FIELD_NUMBER: _ClassVar[int]
     PROMOTIONS_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_ID_FIELD_NUMBER: _ClassVar[int]
+    SPENT_NANO_FIELD_NUMBER: _ClassVar[int]
     id: str
     organization_id: str
     spec: ExperimentSpec
@@ -133,7 +149,9 @@ class ExperimentRecord(_message.Message):
     seed: int
     summary_json: bytes
     promotions: _containers.RepeatedCompositeFieldContainer[Promotion]
-    def __init__(self, id: _Optional[str] = ..., organization_id: _Optional[str] = ..., spec: _Optional[_Union[ExperimentSpec, _Mapping]] = ..., candidate_reference: _Optional[str] = ..., window_start_us: _Optional[int] = ..., window_end_us: _Optional[int] = ..., status: _Optional[str] = ..., status_reason: _Optional[str] = ..., rows_total: _Optional[int] = ..., rows_done: _Optional[int] = ..., created_at_us: _Optional[int] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., created_by: _Optional[str] = ..., seed: _Optional[int] = ..., summary_json: _Optional[bytes] = ..., promotions: _Optional[_Iterable[_Union[Promotion, _Mapping]]] = ...) -> None: ...
+    budget_id: str
+    spent_nano: int
+    def __init__(self, id: _Optional[str] = ..., organization_id: _Optional[str] = ..., spec: _Optional[_Union[ExperimentSpec, _Mapping]] = ..., candidate_reference: _Optional[str] = ..., window_start_us: _Optional[int] = ..., window_end_us: _Optional[int] = ..., status: _Optional[str] = ..., status_reason: _Optional[str] = ..., rows_total: _Optional[int] = ..., rows_done: _Optional[int] = ..., created_at_us: _Optional[int] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., created_by: _Optional[str] = ..., seed: _Optional[int] = ..., summary_json: _Optional[bytes] = ..., promotions: _Optional[_Iterable[_Union[Promotion, _Mapping]]] = ..., budget_id: _Optional[str] = ..., spent_nano: _Optional[int] = ...) -> None: ...
 
 class PreflightRequest(_message.Message):
     __slots__ = ("actor", "spec")
@@ -144,7 +162,7 @@ class PreflightRequest(_message.Message):
     def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., spec: _Optional[_Union[ExperimentSpec, _Mapping]] = ...) -> None: ...
 
 class PreflightResponse(_message.Message):
-    __slots__ = ("rows_in_window", "effective_sample_size", "estimated_cost_nano", "per_call_nano", "embedding_cost_nano", "spend_cap_nano", "suggested_spend_cap_nano", "requires_confirmation", "auto_cancel_ratio", "notes")
+    __slots__ = ("rows_in_window", "effective_sample_size", "estimated_cost_nano", "per_call_nano", "embedding_cost_nano", "spend_cap_nano", "suggested_spend_cap_nano", "requires_confirmation", "auto_cancel_ratio", "notes", "calls", "detectable_rate_points", "detectable_cost_percent")
     ROWS_IN_WINDOW_FIELD_NUMBER: _ClassVar[int]
     EFFECTIVE_SAMPLE_SIZE_FIELD_NUMBER: _ClassVar[int]
     ESTIMATED_COST_NANO_FIELD_NUMBER: _ClassVar[int]
@@ -155,6 +173,9 @@ class PreflightResponse(_message.Message):
     REQUIRES_CONFIRMATION_FIELD_NUMBER: _ClassVar[int]
     AUTO_CANCEL_RATIO_FIELD_NUMBER: _ClassVar[int]
     NOTES_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    DETECTABLE_RATE_POINTS_FIELD_NUMBER: _ClassVar[int]
+    DETECTABLE_COST_PERCENT_FIELD_NUMBER: _ClassVar[int]
     rows_in_window: int
     effective_sample_size: int
     estimated_cost_nano: int
@@ -165,7 +186,10 @@ class PreflightResponse(_message.Message):
     requires_confirmation: bool
     auto_cancel_ratio: float
     notes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, rows_in_window: _Optional[int] = ..., effective_sample_size: _Optional[int] = ..., estimated_cost_nano: _Optional[int] = ..., per_call_nano: _Optional[int] = ..., embedding_cost_nano: _Optional[int] = ..., spend_cap_nano: _Optional[int] = ..., suggested_spend_cap_nano: _Optional[int] = ..., requires_confirmation: _Optional[bool] = ..., auto_cancel_ratio: _Optional[float] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
+    calls: int
+    detectable_rate_points: float
+    detectable_cost_percent: float
+    def __init__(self, rows_in_window: _Optional[int] = ..., effective_sample_size: _Optional[int] = ..., estimated_cost_nano: _Optional[int] = ..., per_call_nano: _Optional[int] = ..., embedding_cost_nano: _Optional[int] = ..., spend_cap_nano: _Optional[int] = ..., suggested_spend_cap_nano: _Optional[int] = ..., requires_confirmation: _Optional[bool] = ..., auto_cancel_ratio: _Optional[float] = ..., notes: _Optional[_Iterable[str]] = ..., calls: _Optional[int] = ..., detectable_rate_points: _Optional[float] = ..., detectable_cost_percent: _Optional[float] = ...) -> None: ...
 
 class CreateRequest(_message.Message):
     __slots__ = ("actor", "spec")
@@ -256,3 +280,17 @@ class PromoteResponse(_message.Message):
     experiment: ExperimentRecord
     promotion: Promotion
     def __init__(self, experiment: _Optional[_Union[ExperimentRecord, _Mapping]] = ..., promotion: _Optional[_Union[Promotion, _Mapping]] = ...) -> None: ...
+
+class MayCallRequest(_message.Message):
+    __slots__ = ("organization_id", "experiment_id")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    experiment_id: str
+    def __init__(self, organization_id: _Optional[str] = ..., experiment_id: _Optional[str] = ...) -> None: ...
+
+class MayCallResponse(_message.Message):
+    __slots__ = ("may_call",)
+    MAY_CALL_FIELD_NUMBER: _ClassVar[int]
+    may_call: bool
+    def __init__(self, may_call: _Optional[bool] = ...) -> None: ...

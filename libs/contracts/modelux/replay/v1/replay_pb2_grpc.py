@@ -64,6 +64,11 @@ class ReplayServiceStub:
                 request_serializer=modelux_dot_replay_dot_v1_dot_replay__pb2.PromoteRequest.SerializeToString,
                 response_deserializer=modelux_dot_replay_dot_v1_dot_replay__pb2.PromoteResponse.FromString,
                 _registered_method=True)
+        self.MayCall = channel.unary_unary(
+                '/modelux.replay.v1.ReplayService/MayCall',
+                request_serializer=modelux_dot_replay_dot_v1_dot_replay__pb2.MayCallRequest.SerializeToString,
+                response_deserializer=modelux_dot_replay_dot_v1_dot_replay__pb2.MayCallResponse.FromString,
+                _registered_method=True)
 
 
 class ReplayServiceServicer:
@@ -108,6 +113,12 @@ class ReplayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MayCall(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReplayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -140,6 +151,11 @@ def add_ReplayServiceServicer_to_server(servicer, server):
                     servicer.Promote,
                     request_deserializer=modelux_dot_replay_dot_v1_dot_replay__pb2.PromoteRequest.FromString,
                     response_serializer=modelux_dot_replay_dot_v1_dot_replay__pb2.PromoteResponse.SerializeToString,
+            ),
+            'MayCall': grpc.unary_unary_rpc_method_handler(
+                    servicer.MayCall,
+                    request_deserializer=modelux_dot_replay_dot_v1_dot_replay__pb2.MayCallRequest.FromString,
+                    response_serializer=modelux_dot_replay_dot_v1_dot_replay__pb2.MayCallResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -304,6 +320,33 @@ class ReplayService:
             '/modelux.replay.v1.ReplayService/Promote',
             modelux_dot_replay_dot_v1_dot_replay__pb2.PromoteRequest.SerializeToString,
             modelux_dot_replay_dot_v1_dot_replay__pb2.PromoteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MayCall(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.replay.v1.ReplayService/MayCall',
+            modelux_dot_replay_dot_v1_dot_replay__pb2.MayCallRequest.SerializeToString,
+            modelux_dot_replay_dot_v1_dot_replay__pb2.MayCallResponse.FromString,
             options,
             channel_credentials,
             insecure,
