@@ -20,7 +20,7 @@ def child(tmp_path: Path, program: str = PROGRAM) -> Child:
     marks = tmp_path / "marks"
 
     async def ready() -> bool:
-        return marks.exists()
+        return marks.exists() and bool(marks.read_text())  # the file is there before its first line is
 
     argv = [sys.executable, "-c", program, str(marks)]
     return Child("worker", argv, child_environment({}), tmp_path / "worker.log", ready, ready_s=20)
