@@ -8,12 +8,12 @@ OUTAGE = Window(from_s=20, until_s=45)
 """Seconds after the start in which the first provider of `@production` answers 529 or nothing."""
 
 _LATENCIES = {
-    # model glob: median ms to the first token, spread, ms per token, output tokens
-    "claude-haiku-*": (45, 0.35, 0.5, 90),
-    "claude-sonnet-*": (90, 0.4, 1.0, 160),
-    "gpt-4o": (70, 0.4, 0.8, 140),
-    "gpt-4o-mini": (35, 0.35, 0.4, 90),
-    "gemini-*": (50, 0.5, 0.3, 110),
+    # model glob: median ms to the first token, spread, ms per token, output tokens, share of words of its own
+    "claude-haiku-*": (45, 0.35, 0.5, 90, 0.04),
+    "claude-sonnet-*": (90, 0.4, 1.0, 160, 0.02),
+    "gpt-4o": (70, 0.4, 0.8, 140, 0.02),
+    "gpt-4o-mini": (35, 0.35, 0.4, 90, 0.04),
+    "gemini-*": (50, 0.5, 0.3, 110, 0.06),
 }
 
 
@@ -29,9 +29,10 @@ def demo() -> Scenario:
                 per_token_sigma=0.2,
                 output_tokens=tokens,
                 output_sigma=0.5,
+                own_words=own_words,
             ),
         )
-        for model, (ttft_ms, sigma, per_token_ms, tokens) in _LATENCIES.items()
+        for model, (ttft_ms, sigma, per_token_ms, tokens, own_words) in _LATENCIES.items()
     ]
     rules += [
         Rule(match=Match(dialect="openai"), rate=0.01, behaviour=Behaviour(status=429, retry_after="1")),

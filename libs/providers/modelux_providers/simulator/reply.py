@@ -14,6 +14,8 @@ from modelux_providers.simulator.scenario import Behaviour
 from modelux_providers.simulator.vectors import vector
 from modelux_providers.simulator.words import Ask, Choice, Finish, Reply, Tokens, ToolCall, draw
 
+_OWN_SIGMA = 1.2
+"""Spread of a log-normal around `own_words`: most answers say much the same, a few something else."""
 _PIECE = re.compile(r"\s*\S{1,12}|\s+")
 _WORDS = [
     "the",
@@ -88,7 +90,7 @@ class Composer:
     recordings: Recordings
 
     def reply(self, ask: Ask, behaviour: Behaviour, digest: str) -> Reply:
-        """Answer a chat or embeddings request; `digest` identifies the request's bytes."""
+        """Answer a chat or embeddings request; `digest` identifies the request's bytes, and which time they came."""
         identity = f"{self.seed}:{digest}"
         ident = f"{int(draw(identity, 'id', 1) * 2**53):014x}{int(draw(identity, 'id', 2) * 2**40):010x}"
         model = behaviour.served_model or ask.model
@@ -153,27 +155,39 @@ def _text(ask: Ask, behaviour: Behaviour, identity: str) -> str:
         return sample(ask.schema, identity)
     if ask.json_mode:
         return '{"answer": "' + " ".join(_made(identity, 8)) + '"}'
-    return _prose(ask.prompt, identity, _length(behaviour, identity))
+    if behaviour.own_words >= 1.0:
+        return _prose(ask.prompt, identity, identity, 1.0, _length(behaviour, identity))
+    shared = f"{ask.prompt}:{len(ask.text)}"
+    own = behaviour.own_words * math.exp(_OWN_SIGMA * _normal(identity, "own"))
+    return _prose(ask.prompt, identity, shared, own, _length(behaviour, shared))
 
 
 def _length(behaviour: Behaviour, identity: str) -> int:
     if not behaviour.output_tokens:
         return 16 + int(draw(identity, "length") * 81)
-    spread = behaviour.output_sigma * NormalDist().inv_cdf(max(1e-9, draw(identity, "length")))
+    spread = behaviour.output_sigma * _normal(identity, "length")
     return max(1, round(behaviour.output_tokens * math.exp(spread)))
 
 
-def _prose(prompt: str, identity: str, length: int) -> str:
-    """Exactly `length` pieces: an echo of the prompt's first words, then made sentences."""
+def _normal(*parts: object) -> float:
+    return NormalDist().inv_cdf(max(1e-9, draw(*parts)))
+
+
+def _prose(prompt: str, identity: str, shared: str, own: float, length: int) -> str:
+    """Exactly `length` pieces: an echo of the prompt's first words, then made sentences.
+
+    Words come from `shared`, but for a share `own` of them, which comes from `identity`.
+    """
     words = [word[:12] for word in re.sub(r"\[\[sim:.*?\]\]", "", prompt, flags=re.DOTALL).split()[:8]]
     words = ["About:", *words[:-1], f"{words[-1][:11]}."] if words else []
-    words += _made(identity, max(0, length - len(words)))
+    words += _made(identity, max(0, length - len(words)), shared, own)
     return " ".join(words[:length])
 
 
-def _made(identity: str, length: int) -> Iterator[str]:
+def _made(identity: str, length: int, shared: str = "", own: float = 1.0) -> Iterator[str]:
     for index in range(length):
-        word = _WORDS[int(draw(identity, index) * len(_WORDS))]
+        source = identity if own >= 1.0 or draw(identity, index, "own") < own else shared
+        word = _WORDS[int(draw(source, index) * len(_WORDS))]
         first = index % 9 == 0
         last = index % 9 == 8 or index == length - 1
         yield (word.capitalize() if first else word) + ("." if last else "")

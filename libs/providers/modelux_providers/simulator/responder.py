@@ -185,12 +185,14 @@ class Responder:
         if refusal or ask.endpoint == "models":
             response = self._bare(ask, refusal, behaviour, digest.hex())
         else:
-            reply = self._composer.reply(ask, behaviour, digest.hex())
+            sampled = behaviour.own_words < 1.0
+            reply = self._composer.reply(ask, behaviour, f"{digest.hex()}:{seen.times}" if sampled else digest.hex())
             response = dialects.respond(ask, reply, behaviour)
         response = dialects.dressed(response, behaviour, ask)
         error = dialects.refuse(ask, _declared(behaviour, 500), behaviour)
         made = behaviour, build(response, behaviour, ask.dialect, error), (refusal.code or "") if refusal else ""
-        seen.plans[chosen, caller.refused or caller.named] = made
+        if behaviour.own_words >= 1.0:
+            seen.plans[chosen, caller.refused or caller.named] = made
         return made
 
     def _behaviour(self, ask: Ask, chosen: tuple[int, ...], named: str) -> tuple[Behaviour, Refusal | None]:

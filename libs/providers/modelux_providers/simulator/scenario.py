@@ -25,6 +25,8 @@ class Behaviour(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     text: str = ""  # the answer; empty = a plausible text made from the prompt
     output_tokens: int = 0  # length of the made text; 0 = 16 to 96
     output_sigma: float = 0.0  # spread of a log-normal around output_tokens
+    own_words: float = 1.0  # median share of a made text's words that no other model says to this prompt; below 1 each
+    # answer is also another one when the same bytes come again, as of a model that is sampled
     input_tokens: int = 0  # 0 = a quarter of the prompt's bytes
     cached_tokens: int = 0
     cache_write_tokens: int = 0

@@ -230,3 +230,32 @@ def _writes(response: Response, behaviour: Behaviour) -> list[Write]:
     parts = list(play(build(response, behaviour, "openai", b"{}"), behaviour, Timing()))
     assert isinstance(parts[-1], End)
     return [part for part in parts if isinstance(part, Write)]
+
+
+def words(desk: Responder, model: str, text: str) -> list[str]:
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": text}]}).encode()
+    exchange = desk.answer(Incoming("POST", CHAT, [(b"authorization", b"Bearer k")], body, 1, False))
+    raw = exchange.instant or b"".join(part.data for part in exchange.parts if isinstance(part, Write))
+    return json.loads(raw.split(b"\r\n\r\n", 1)[1])["choices"][0]["message"]["content"].split()
+
+
+def alike(first: list[str], second: list[str]) -> float:
+    return sum(a == b for a, b in zip(first, second, strict=False)) / max(len(first), len(second))
+
+
+def test_models_with_few_words_of_their_own_answer_a_prompt_much_alike():
+    def median(own: float) -> float:
+        desk = responder(Scenario(behaviour=Behaviour(output_tokens=80, own_words=own)))
+        pairs = [
+            (words(desk, "gpt-4o", f"Question {n}"), words(desk, "gpt-4o-mini", f"Question {n}")) for n in range(40)
+        ]
+        return sorted(alike(*pair) for pair in pairs)[20]
+
+    assert median(0.05) > 0.8 > 0.2 > median(1.0)
+
+
+def test_a_sampled_model_answers_the_same_bytes_in_other_words_and_a_plain_one_does_not():
+    sampled = responder(Scenario(behaviour=Behaviour(output_tokens=80, own_words=0.2)))
+    plain = responder(Scenario(behaviour=Behaviour(output_tokens=80)))
+    assert words(sampled, "gpt-4o", "Hi there") != words(sampled, "gpt-4o", "Hi there")
+    assert words(plain, "gpt-4o", "Hi there") == words(plain, "gpt-4o", "Hi there")
