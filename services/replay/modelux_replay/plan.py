@@ -39,6 +39,12 @@ class Plan:
     """Past attempts of the project in the window and somewhat before it: a table of `CALLS`, in no certain order."""
     run_tag: str = "run_id"
     """The tag whose values become `cluster`."""
+    pilot: pa.Table | None = field(default=None, repr=False)
+    """Calls of the candidate that this experiment made to learn its tokens: a table of `PAIRS`."""
+    history: pa.Table | None = field(default=None, repr=False)
+    """Calls of both models on one request, and batches of live splits, that the project has on record: of `PAIRS`."""
+    stratum_tag: str = ""
+    """The tag that tells kinds of requests apart, see `calibration.strata`; empty: none."""
 
 
 class Simulator(Protocol):
@@ -129,7 +135,10 @@ RESULTS = pa.schema(
         ("candidate_cost_low_nano", pa.int64()),
         ("candidate_cost_high_nano", pa.int64()),
         ("similarity", pa.float64()),
+        ("repeat_similarity", pa.float64()),
+        ("repeat_status", pa.string()),
         ("weight", pa.float64()),
+        ("propensity", pa.float64()),
         ("stratum", pa.string()),
         ("cluster", pa.string()),
         ("reproduced", pa.bool_()),
@@ -139,6 +148,27 @@ RESULTS = pa.schema(
 """Columns of ClickHouse's table `experiment_rows`, without the experiment's own.
 
 Null: cost, latency and time to first token of a candidate that cannot be evaluated, what was not measured, similarity
-that was not scored, `reproduced` where there is no trace. Statuses are `ok` or `error`, of a candidate that cannot be
-evaluated empty.
+that was not scored, `reproduced` where there is no trace, `propensity` where no split led to the logged choice.
+Statuses are `ok` or `error`; empty of a candidate that cannot be evaluated, and of a logged model that was not asked again.
+"""
+
+PAIRS = pa.schema(
+    [
+        ("source", pa.string()),
+        ("request_id", pa.string()),
+        ("baseline_model", pa.string()),
+        ("candidate_model", pa.string()),
+        ("stratum", pa.string()),
+        ("baseline_input_tokens", pa.float64()),
+        ("baseline_output_tokens", pa.float64()),
+        ("candidate_input_tokens", pa.float64()),
+        ("candidate_output_tokens", pa.float64()),
+        ("candidate_latency_us", pa.float64()),
+        ("chance", pa.float64()),
+    ]
+)
+"""Answered calls of a candidate where a baseline's tokens are known too: what token ratios are learned from.
+
+`source`: `pilot` (calls of this experiment), `history` (of earlier experiments that called their candidate) or `live`
+(means of like batches of both arms of a split). `chance`: with what probability the pilot chose the row, 0 elsewhere.
 """

@@ -43,8 +43,13 @@ SUMMARY_COLUMNS = (
     "candidate_status",
     "candidate_input_tokens",
     "candidate_output_tokens",
+    "candidate_error_code",
     "similarity",
+    "repeat_similarity",
+    "repeat_status",
     "weight",
+    "propensity",
+    "stratum",
     "cluster",
     "reproduced",
 )
