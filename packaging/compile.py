@@ -27,10 +27,11 @@ COMPILED = (
     "modelux_providers/{call,charge,classify,client,client_connection,client_errors,client_response,drive,outbox,route}.py",
     "modelux_providers/{sse,utf8}.py",
     "modelux_providers/dialects/{openai,usage}.py",
-    "modelux_proxy/{admit,answers,attempts,call_context,charge,chat,clock,emit,event_wire,exchange,heads,http_connection}.py",
-    "modelux_proxy/{http_server,idempotency,inflight,json_guard,limits,metrics,proxy,rate_limits,record}.py",
+    "modelux_calling/{asked,attempts,charge,clock,event_wire,failures,json_guard,loops,openai_schema,purse,record}.py",
+    "modelux_calling/{request_size,tenants}.py",
+    "modelux_proxy/{admit,answers,call_context,chat,emit,exchange,heads,http_connection,http_server,idempotency}.py",
+    "modelux_proxy/{inflight,limits,metrics,notes,proxy,rate_limits,request_ids,ship,stream}.py",
     "modelux_replay/{cases,logged,outcomes,traces,worlds}.py",
-    "modelux_proxy/{loops,openai_schema,purse,request_ids,request_size,ship,stream,tenants}.py",
 )
 """What a request runs through. Left out: packages' `__init__`, modules that define msgspec structs (their fields would
 get lost), and `records.py`, which makes dataclasses at run time."""

@@ -23,13 +23,13 @@ from badinput_wire import Answer, answers, exchange, harmless
 
 from modelux.events.v1.request_pb2 import RequestCompleted
 from modelux_bus.journal import Frame
+from modelux_calling.clock import Clock
 from modelux_providers.client import Client, Deadlines
 from modelux_providers.egress import Guard
 from modelux_providers.simulator.calls import Call
 from modelux_providers.simulator.scenario import Behaviour, Match, Rule, Scenario
 from modelux_providers.simulator.server import Simulator
 from modelux_proxy.chat import Lane
-from modelux_proxy.clock import Clock
 from modelux_proxy.emit import Emitter
 from modelux_proxy.http_server import Server
 from modelux_proxy.idempotency import Idempotency
@@ -66,7 +66,7 @@ class Live:
         thread = threading.Thread(target=lambda: uvloop.run(self._main()), name="proxy")
         thread.start()
         assert self._ready.wait(DEADLINE_S)
-        log = logging.getLogger("modelux.proxy")
+        log = logging.getLogger("modelux")
         handler = _Errors(self._errors)
         log.addHandler(handler)
         try:

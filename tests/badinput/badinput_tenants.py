@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 from modelux.config.v1 import snapshot_pb2 as pb
+from modelux_calling.snapshot import Builder
+from modelux_calling.tenants import Tenants
 from modelux_contracts.hosts import host_of
 from modelux_providers.catalog import Catalog
-from modelux_proxy.snapshot import Builder
-from modelux_proxy.tenants import Tenants
 from modelux_store.secrets import seal
 
 KEY = "mlx_sk_canary4a7f01"

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
+from modelux_calling.clock import Clock
 from modelux_providers.simulator.scenario import Behaviour
-from modelux_proxy.clock import Clock
 
 CHAT = {"model": "@both", "messages": [{"role": "user", "content": "hi"}], "stream": True}
 FORTY_TWO = Behaviour(text="forty-two")

@@ -12,9 +12,9 @@ import grpc.aio
 from live_corpus import HAIKU, MINI, STRONG, Ask, asks
 
 from modelux.config.v1 import snapshot_pb2 as pb
+from modelux_calling.budget_rules import rule_of
+from modelux_calling.charge import Spending
 from modelux_ledger.spending import spending
-from modelux_proxy.budget_rules import rule_of
-from modelux_proxy.charge import Spending
 
 sys.path.append(str(Path(__file__).parents[2] / "services" / "proxy" / "tests"))
 

@@ -14,6 +14,10 @@ from pathlib import Path
 
 from modelux.config.v1 import snapshot_pb2 as pb
 from modelux_bus.memory import MemoryBus
+from modelux_calling.charge import Spending
+from modelux_calling.clock import Clock
+from modelux_calling.snapshot import Builder
+from modelux_calling.tenants import Tenants
 from modelux_contracts.hosts import host_of
 from modelux_contracts.topics import REQUEST_COMPLETED
 from modelux_ingest.consumer import Writer
@@ -21,17 +25,13 @@ from modelux_providers.catalog import Catalog, CredentialFacts, PriceOverride
 from modelux_providers.client import Client, Deadlines
 from modelux_providers.egress import Guard
 from modelux_providers.simulator.server import Simulator
-from modelux_proxy.charge import Spending
 from modelux_proxy.chat import Lane
-from modelux_proxy.clock import Clock
 from modelux_proxy.emit import Emitter
 from modelux_proxy.http_server import Server
 from modelux_proxy.idempotency import Idempotency
 from modelux_proxy.metrics import Metrics
 from modelux_proxy.proxy import Proxy
 from modelux_proxy.rate_limits import RateLimits
-from modelux_proxy.snapshot import Builder
-from modelux_proxy.tenants import Tenants
 from modelux_store.analytics import Analytics
 from modelux_store.secrets import seal
 from routing_core.config import NamedPolicy, parse_policy

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from hashlib import sha256
 
+from modelux_calling.openai_schema import check_tags
+from modelux_calling.tenants import Key, Project, Tenants
 from modelux_contracts.errors import OpenAIError
 from modelux_proxy.exchange import Exchange
-from modelux_proxy.openai_schema import check_tags
-from modelux_proxy.tenants import Key, Project, Tenants
 from routing_core.config import NamedPolicy
 
 _PREFIX = b"Bearer mlx_sk_"

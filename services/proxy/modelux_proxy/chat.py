@@ -6,25 +6,26 @@ import asyncio
 from collections.abc import Sequence
 from time import perf_counter_ns
 
+from modelux_calling import failures, record
+from modelux_calling.attempts import Beginner
+from modelux_calling.blocked import Blocked
+from modelux_calling.charge import Spending, settled_refusal
+from modelux_calling.clock import Clock
+from modelux_calling.loops import Loops
+from modelux_calling.openai_shapes import ChatBody
+from modelux_calling.tenants import Project
 from modelux_providers.call import ProviderCall
 from modelux_providers.client import Client, Deadlines
 from modelux_providers.dialects.base import Complete, ProviderError
 from modelux_providers.dialects.chunks import replay
 from modelux_providers.drive import drive
-from modelux_proxy import answers, record
-from modelux_proxy.attempts import Beginner
-from modelux_proxy.blocked import Blocked
+from modelux_proxy import answers, notes
 from modelux_proxy.call_context import Context
-from modelux_proxy.charge import Spending, settled_refusal
-from modelux_proxy.clock import Clock
 from modelux_proxy.emit import Emitter
 from modelux_proxy.idempotency import Idempotency, Stored
-from modelux_proxy.loops import Loops
 from modelux_proxy.metrics import Metrics
-from modelux_proxy.openai_shapes import ChatBody
 from modelux_proxy.rate_limits import RateLimits
 from modelux_proxy.stream import Relay
-from modelux_proxy.tenants import Project
 from routing_core.engine import Run
 from routing_core.health import Registry
 from routing_core.types import Outcome
@@ -63,7 +64,7 @@ class Lane:
     async def serve(self, context: Context, world: World) -> None:
         """Runs the request to its end. Cancelled when the caller leaves; recorded either way."""
         run = context.run = Run(context.policy, context.request, world)
-        context.slot = self.emitter.start(record.note(context))
+        context.slot = self.emitter.start(notes.note(context))
         beginner = Beginner(context, self.client, self.deadlines, self.registry, self.clock)
         relay = None
         try:
@@ -73,7 +74,8 @@ class Lane:
             decision = await drive(run, beginner.begin, context.driven, beginner.may_go_on)
             call = context.driven.selected
             if call is None:
-                self._fail(context, await self._settled(context, answers.failure(context, decision)), relay)
+                error = failures.failure(context.driven.trials, decision)
+                self._fail(context, await self._settled(context, error), relay)
             elif call.answer is not None:
                 self._whole(context, call, call.answer, relay)
             elif relay is not None:
@@ -143,7 +145,7 @@ class Lane:
             self._forget(context)
             return
         context.status = error.status
-        call = answers.told_by(context.driven.trials)
+        call = failures.told_by(context.driven.trials)
         lines = answers.JSON + answers.head(context, call) + answers.error_lines(error, call)
         self._record(context, "error")
         context.exchange.respond(error.status, lines, body)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from modelux_bus.journal import Journal, JournalFull, JournalLocked
 from modelux_proxy.inflight import InFlight
-from modelux_proxy.record import unknown
+from modelux_proxy.notes import unknown
 from modelux_proxy.ship import Shipper, payload
 from modelux_proxy.ship_process import ShipProcess
 from routing_core.records import record

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from modelux_calling.config_source import ConfigSource
 from modelux_ledger.spender import Spender
-from modelux_proxy.config_source import ConfigSource
 from modelux_proxy.emit import Emitter
 from modelux_proxy.metrics import Metrics
 from modelux_proxy.proxy import Proxy

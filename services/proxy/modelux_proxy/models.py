@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from modelux_calling.tenants import Key
 from modelux_contracts.errors import OpenAIError
-from modelux_proxy.tenants import Key
 
 _encode = msgspec.json.Encoder().encode
 

@@ -6,15 +6,16 @@ import re
 from collections.abc import Callable, Coroutine, Mapping
 from urllib.parse import unquote
 
+from modelux_calling import blocked, openai_schema
+from modelux_calling.purse import Purse
+from modelux_calling.tenants import Key, Tenants
 from modelux_contracts.errors import OpenAIError
-from modelux_proxy import admit, answers, blocked, models, openai_schema
+from modelux_proxy import admit, answers, models
 from modelux_proxy.call_context import Context
 from modelux_proxy.chat import Lane
 from modelux_proxy.exchange import Exchange, header
-from modelux_proxy.purse import Purse
 from modelux_proxy.refusals import Refusals
 from modelux_proxy.request_ids import RequestIds
-from modelux_proxy.tenants import Key, Tenants
 from routing_core.types import Capability, Request
 from routing_core.world import World
 
@@ -201,7 +202,7 @@ class Proxy:
             raise OpenAIError(error.status, error.message, code=error.code, type=error.type)
         exchange = context.exchange
         context.purse = Purse(
-            lane.spending, lane.loops, key, context.request, context.body, exchange.body, text=context.text
+            lane.spending, lane.loops, key.budgets, context.request, context.body, exchange.body, text=context.text
         )
 
     def _stored(self, context: Context) -> bool:

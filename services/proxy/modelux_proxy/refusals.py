@@ -7,12 +7,12 @@ from time import perf_counter_ns
 import msgspec
 
 from modelux.events.v1.request_pb2 import RequestCompleted
+from modelux_calling.tenants import Key, Tenants
 from modelux_contracts.errors import OpenAIError
 from modelux_proxy import admit
 from modelux_proxy.emit import Emitter
 from modelux_proxy.exchange import Exchange
 from modelux_proxy.rate_limits import RateLimits
-from modelux_proxy.tenants import Key, Tenants
 
 PER_MINUTE = 120
 """Refusals of one key that are recorded, or as many as it may send requests where that is less: being refused costs a

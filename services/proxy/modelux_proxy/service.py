@@ -11,15 +11,16 @@ from typing import cast, get_args
 
 from prometheus_client import REGISTRY
 
+from modelux_calling.charge import CancelPolicy, Spending
+from modelux_calling.clock import Clock
+from modelux_calling.config_source import ConfigSource, watch_over
+from modelux_calling.snapshot import Builder
 from modelux_contracts.ids import new_id
 from modelux_ledger.spending import spending
 from modelux_providers.catalog import Catalog
 from modelux_providers.client import Client, Deadlines
 from modelux_providers.egress import Guard
-from modelux_proxy.charge import CancelPolicy, Spending
 from modelux_proxy.chat import Lane
-from modelux_proxy.clock import Clock
-from modelux_proxy.config_source import ConfigSource, watch_over
 from modelux_proxy.consumer import hear, hearing
 from modelux_proxy.emit import Emitter, opened
 from modelux_proxy.gauges import watch
@@ -29,7 +30,6 @@ from modelux_proxy.metrics import Metrics
 from modelux_proxy.proxy import Proxy
 from modelux_proxy.rate_limits import RateLimits
 from modelux_proxy.settings import ProxySettings
-from modelux_proxy.snapshot import Builder
 from modelux_runtime import memory
 from modelux_runtime.http import listen
 from modelux_runtime.platform import Platform

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from time import perf_counter_ns
 
+from modelux_calling.openai_shapes import ChatBody
 from modelux_providers.call import ProviderCall
 from modelux_providers.dialects.base import Chunk, Done, Failed, ProviderError, StreamEvent
 from modelux_proxy import answers
 from modelux_proxy.call_context import Context
-from modelux_proxy.openai_shapes import ChatBody
 
 DONE = b"data: [DONE]\n\n"
 _COMMENT = b": keep-alive\n\n"

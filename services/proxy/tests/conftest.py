@@ -20,6 +20,9 @@ from budget_rig import PRICE, capped_proxy
 
 from modelux.events.v1.request_pb2 import RequestCompleted
 from modelux_bus.journal import Journal
+from modelux_calling.charge import Spending
+from modelux_calling.clock import Clock
+from modelux_calling.tenants import Key, Project, Tenants
 from modelux_providers.client import Client, Deadlines, Origin
 from modelux_providers.dialects.base import VendorFacts, auth_headers
 from modelux_providers.dialects.table import DIALECTS
@@ -27,9 +30,7 @@ from modelux_providers.egress import Guard
 from modelux_providers.route import Route
 from modelux_providers.simulator.scenario import Behaviour, Match, Rule, Scenario
 from modelux_providers.simulator.server import Simulator
-from modelux_proxy.charge import Spending
 from modelux_proxy.chat import Lane
-from modelux_proxy.clock import Clock
 from modelux_proxy.emit import Emitter
 from modelux_proxy.http_server import Server
 from modelux_proxy.idempotency import Idempotency
@@ -37,7 +38,6 @@ from modelux_proxy.limits import HttpLimits
 from modelux_proxy.metrics import Metrics
 from modelux_proxy.proxy import Proxy
 from modelux_proxy.rate_limits import RateLimits
-from modelux_proxy.tenants import Key, Project, Tenants
 from routing_core.config import NamedPolicy, parse_policy
 from routing_core.health import Registry
 from routing_core.pricing import ceiling

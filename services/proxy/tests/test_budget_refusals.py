@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from budget_rig import PACE, RUN, Capped, bound, chat, rule
 
-from modelux_proxy.blocked import Short, over
+from modelux_calling.blocked import Short, over
 from routing_core.ledger.meters import AccountView, Meter
 
 HI = chat()

@@ -17,7 +17,7 @@ from modelux_bus.base import BusUnavailable, Message
 from modelux_bus.memory import MemoryBus
 from modelux_contracts.topics import REQUEST_COMPLETED, partitions
 from modelux_providers.simulator.scenario import Behaviour
-from modelux_proxy import record
+from modelux_proxy import notes
 from modelux_proxy.emit import Emitter
 from modelux_proxy.inflight import MAX_PAYLOAD_BYTES, InFlight
 
@@ -26,8 +26,8 @@ REQUEST_ID = "req_" + "0" * 26
 
 
 def note(request_id: str = REQUEST_ID) -> bytes:
-    left = record.Note(request_id, "org", "proj", "key", 1, "chat", "@p", "p", 3, True, "u", "full")
-    return record._pack(left)
+    left = notes.Note(request_id, "org", "proj", "key", 1, "chat", "@p", "p", 3, True, "u", "full")
+    return notes._pack(left)
 
 
 async def test_events_reach_the_bus_and_only_then_leave_the_journal(start):

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 from budget_rig import Capped, chat, rule
 
+from modelux_calling.purse import Purse
 from modelux_providers.simulator.scenario import Behaviour
 from modelux_proxy.proxy import ROUTES
-from modelux_proxy.purse import Purse
 from routing_core.ledger.meters import Want
 from routing_core.ledger.slots import Held
 from routing_core.parsing import STRATEGIES
 
 ROOT = Path(__file__).parents[3]
-SPENDERS = {"services/proxy/modelux_proxy/attempts.py:Beginner.begin"}
+SPENDERS = {"libs/calling/modelux_calling/attempts.py:Beginner.begin"}
 """Where calls to providers are made. Whoever adds a place gives each call its `charge`, and proves it as below."""
 SENDERS = {
     "libs/providers/modelux_providers/call.py:ProviderCall._run",
@@ -107,8 +107,8 @@ def test_bytes_leave_for_providers_in_known_places() -> None:
 
 
 def test_every_key_has_the_budgets_that_hold_for_it() -> None:
-    assert places(["Key"], within="modelux_proxy.tenants import") == {"services/proxy/modelux_proxy/snapshot.py:_key"}
-    tree = ast.parse((ROOT / "services/proxy/modelux_proxy/snapshot.py").read_text())
+    assert places(["Key"], within="modelux_calling.tenants import") == {"libs/calling/modelux_calling/snapshot.py:_key"}
+    tree = ast.parse((ROOT / "libs/calling/modelux_calling/snapshot.py").read_text())
     (made,) = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) == "Key"]
     assert ast.unparse(made.args[-1]).startswith("rules.for_key(")
 

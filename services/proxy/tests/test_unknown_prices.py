@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from modelux_proxy.charge import Charge, Spending
+from modelux_calling.charge import Charge, Spending
 from modelux_proxy.service import serve
 from modelux_proxy.settings import ProxySettings
 from modelux_runtime.settings import InvalidSetting, load

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from modelux_proxy.openai_schema import searches, thinking_tokens
-from modelux_proxy.openai_shapes import ChatBody, EmbeddingsBody
+from modelux_calling.openai_schema import searches, thinking_tokens
+from modelux_calling.openai_shapes import ChatBody, EmbeddingsBody
 from routing_core import bounds
 from routing_core.bounds import Parts, Size
 from routing_core.records import record

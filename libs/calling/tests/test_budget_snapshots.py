@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from modelux.config.v1 import snapshot_pb2 as pb
+from modelux_calling.budget_rules import rule_of
+from modelux_calling.clock import Clock
+from modelux_calling.config_source import ConfigSource
+from modelux_calling.snapshot import Builder, Refused, merge
 from modelux_providers.catalog import Catalog
-from modelux_proxy.budget_rules import rule_of
-from modelux_proxy.clock import Clock
-from modelux_proxy.config_source import ConfigSource
-from modelux_proxy.snapshot import Builder, Refused, merge
 from routing_core.types import Request, Target
 
 HASH = bytes(range(32))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from modelux_calling.asked import Asked
+from modelux_calling.clock import Clock
+from modelux_calling.openai_shapes import ChatBody
 from modelux_providers.call import ProviderCall
 from modelux_providers.client import Client, Deadlines
 from modelux_providers.dialects.base import Call, ChatCall, DialectName, EmbeddingsCall, Headers
 from modelux_providers.route import Terms
-from modelux_proxy.call_context import Context
-from modelux_proxy.clock import Clock
-from modelux_proxy.openai_shapes import ChatBody
 from routing_core.flow import Attempt, Step, Until
 from routing_core.health import Registry
 from routing_core.types import Outcome, Request
@@ -22,12 +22,10 @@ _BETA: Mapping[DialectName, bytes] = {"openai": b"openai-beta", "anthropic": b"a
 class Beginner:
     """Makes the calls of one request (see `drive.Begin`)."""
 
-    __slots__ = ("_client", "_clock", "_context", "_deadlines", "_registry", "_tried")
+    __slots__ = ("_asked", "_client", "_clock", "_deadlines", "_registry", "_tried")
 
-    def __init__(
-        self, context: Context, client: Client, deadlines: Deadlines, registry: Registry, clock: Clock
-    ) -> None:
-        self._context = context
+    def __init__(self, asked: Asked, client: Client, deadlines: Deadlines, registry: Registry, clock: Clock) -> None:
+        self._asked = asked
         self._client = client
         self._deadlines = deadlines
         self._registry = registry
@@ -35,8 +33,8 @@ class Beginner:
         self._tried: set[str] = set()
 
     def begin(self, number: int, attempt: Attempt, until: Until) -> ProviderCall:
-        context = self._context
-        project = context.key.project
+        asked = self._asked
+        project = asked.project
         target = attempt.target
         route = project.routes[target.credential_id]
         offer = project.offer_of(target)
@@ -44,25 +42,25 @@ class Beginner:
             self._deadlines,
             None if attempt.timeout_ms is None else attempt.timeout_ms / 1000,
             offer.price if offer is not None else None,
-            context.request.input_tokens,
-            _beta(context, route.vendor.dialect),
+            asked.request.input_tokens,
+            _beta(asked, route.vendor.dialect),
         )
-        body = context.body
-        request = context.request
+        body = asked.body
+        request = asked.request
         now_ms = self._clock.steady_ms()
         admitted = self._admitted(attempt, now_ms)
-        purse = context.purse
+        purse = asked.purse
         charge = None
         if purse is not None and admitted:
             charge = purse.charge(target, offer, route.vendor, project.default_max_tokens)
         call: Call
         if isinstance(body, ChatBody):
             call = ChatCall(
-                context.exchange.body,
+                asked.raw,
                 target.model,
                 route.vendor,
-                context.stream and until == "head",
-                context.stream and body.wants_usage,
+                asked.stream and until == "head",
+                asked.stream and body.wants_usage,
                 _limit(request, charge.limit if charge is not None else project.default_max_tokens),
                 offer.max_output_tokens if offer is not None else None,
                 request.at_ms // 1000,
@@ -70,7 +68,7 @@ class Beginner:
                 attempt.logprobs,
             )
         else:
-            call = EmbeddingsCall(context.exchange.body, target.model, route.vendor, request.request_id)
+            call = EmbeddingsCall(asked.raw, target.model, route.vendor, request.request_id)
         made = ProviderCall(self._client, route, target, call, terms, until=until, number=number, reason=attempt.reason)
         made.charge = charge
         if not admitted:
@@ -94,7 +92,7 @@ class Beginner:
         """Whether the circuit lets the call out:
         an open one only in panic, a half-open one only its probe or the last candidate.
         """
-        run = self._context.run
+        run = self._asked.run
         seen = run.seen.get(attempt.target) if run is not None else None
         if run is None or seen is None or seen.state == "open" or self._registry.admit_probe(attempt.target, now_ms):
             return True
@@ -112,7 +110,7 @@ def _limit(request: Request, limit: int) -> int | None:
     return None if request.max_tokens is not None else limit or None
 
 
-def _beta(context: Context, dialect: DialectName) -> Headers:
+def _beta(asked: Asked, dialect: DialectName) -> Headers:
     name = _BETA.get(dialect)
-    value = context.exchange.headers.get(name) if name is not None else None
+    value = asked.headers.get(name) if name is not None else None
     return () if name is None or value is None else ((name, value),)

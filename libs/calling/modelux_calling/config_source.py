@@ -19,11 +19,11 @@ from google.protobuf.message import DecodeError
 
 from modelux.config.v1 import snapshot_pb2 as pb
 from modelux.config.v1.snapshot_pb2_grpc import SnapshotServiceStub
-from modelux_proxy.clock import Clock
-from modelux_proxy.snapshot import Builder, Refused, merge
-from modelux_proxy.tenants import Tenants
+from modelux_calling.clock import Clock
+from modelux_calling.snapshot import Builder, Refused, merge
+from modelux_calling.tenants import Tenants
 
-log = logging.getLogger("modelux.proxy")
+log = logging.getLogger("modelux.calling")
 
 _HEADER = struct.Struct("<8sQI")
 """Magic, when it was saved (epoch ms), CRC-32 of the snapshot."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from modelux_proxy.openai_schema import read_chat, read_embeddings
-from modelux_proxy.request_size import Measured, measure
+from modelux_calling.openai_schema import read_chat, read_embeddings
+from modelux_calling.request_size import Measured, measure
 from routing_core.bounds import IMAGE_TOKENS, TEMPLATE_TOKENS, TOOL_TOKENS, UNKNOWN_CONTEXT_TOKENS
 from routing_core.pricing import Price
 from routing_core.types import Target

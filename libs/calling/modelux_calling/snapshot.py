@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from modelux.config.v1 import snapshot_pb2 as pb
+from modelux_calling.budget_rules import Rules
+from modelux_calling.tenants import Key, Project, Tenants
 from modelux_contracts.hosts import host_of
 from modelux_providers.catalog import Catalog, CredentialFacts, Offers, PriceOverride
 from modelux_providers.client import Origin
@@ -18,15 +20,13 @@ from modelux_providers.dialects.table import DIALECTS
 from modelux_providers.price_overrides import override_of
 from modelux_providers.route import Route
 from modelux_providers.vendors import VENDORS, Vendor
-from modelux_proxy.budget_rules import Rules
-from modelux_proxy.tenants import Key, Project, Tenants
 from modelux_store.secrets import SecretError, open_sealed
 from routing_core.config import NamedPolicy, Policy, parse_policy, validate
 from routing_core.errors import ModeluxError
 from routing_core.types import Target
 from routing_core.world import Offer
 
-log = logging.getLogger("modelux.proxy")
+log = logging.getLogger("modelux.calling")
 
 MAX_POLICIES_KEPT = 50_000
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
+from modelux_calling import blocked
+from modelux_calling.blocked import Blocked, Short
 from modelux_providers.dialects.base import ProviderError
-from modelux_proxy import blocked
-from modelux_proxy.blocked import Blocked, Short
 from routing_core import bounds
 from routing_core.bounds import Size
 from routing_core.budgets import Draw

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import get_args
 
-from modelux_proxy.loops import Repeats
+from modelux_calling.loops import Repeats
 from routing_core.records import record
 from routing_core.types import Outcome, OutcomeKind, Target, Usage, UsageExtras
 
@@ -74,8 +74,8 @@ def tag(number: int, kind: int = 2) -> bytes:
     return _slow_varint(number << 3 | kind)
 
 
-_T = [b"", *(tag(number) for number in range(1, 39))]
-_V = [b"", *(tag(number, 0) for number in range(1, 39))]
+_T = [b"", *(tag(number) for number in range(1, 40))]
+_V = [b"", *(tag(number, 0) for number in range(1, 40))]
 
 
 _KINDS: Mapping[str, bytes] = {kind: text(_T[5], kind) for kind in get_args(OutcomeKind)}
@@ -222,6 +222,11 @@ def charges(charged_nano: int, price_unknown: bool, repeats: Repeats | None) -> 
         told = text(_T[1], repeats.budget_id) + text(_T[2], repeats.tag) + text(_T[3], repeats.value)
         out += field(_T[38], told + _V[4] + varint(repeats.calls))
     return out
+
+
+def source(name: str) -> bytes:
+    """Whose calls these are, where they are not a proxy's."""
+    return text(_T[39], name)
 
 
 def attempts(outcomes: Sequence[Outcome], made: Sequence[Made]) -> bytes:

@@ -2,45 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from modelux_calling.charge import Charge, Spending
+from modelux_calling.loops import Loops, Repeats
+from modelux_calling.openai_shapes import ChatBody, EmbeddingsBody
+from modelux_calling.request_size import Measured, measure
 from modelux_providers.dialects.base import VendorFacts
 from modelux_providers.dialects.claude import claude
-from modelux_proxy.charge import Charge, Spending
-from modelux_proxy.loops import Loops, Repeats
-from modelux_proxy.openai_shapes import ChatBody, EmbeddingsBody
-from modelux_proxy.request_size import Measured, measure
-from modelux_proxy.tenants import Key
 from routing_core.bounds import output_limit
-from routing_core.budgets import Applied, Draw
+from routing_core.budgets import Applied, Draw, Matcher
 from routing_core.ledger.meters import Meter
 from routing_core.types import Request, Target
 from routing_core.world import Budget, Offer
 
 
 class Purse:
-    """Made for a request whose key has budgets."""
+    """Made for a request that budgets may hold for."""
 
-    __slots__ = ("_draw", "_key", "_measured", "_request", "_spending", "budgets", "repeats")
+    __slots__ = ("_draw", "_matcher", "_measured", "_request", "_spending", "budgets", "repeats")
 
     def __init__(
         self,
         spending: Spending,
-        loops: Loops,
-        key: Key,
+        loops: Loops | None,
+        matcher: Matcher,
         request: Request,
         body: ChatBody | EmbeddingsBody,
         raw: bytes,
         *,
         text: bool = False,
+        ids: Mapping[str, str] | None = None,
     ) -> None:
-        """`raw` is the request's body as received; `text` as for `measure`."""
+        """`raw` is the request's body as received; `text` as for `measure`, `ids` as for `Matcher.for_request`. Without
+        `loops` nothing looks for repeated calls.
+        """
         self._spending = spending
-        self._key = key
+        self._matcher = matcher
         self._request = request
-        self._draw = key.budgets.for_request(request)
+        self._draw = matcher.for_request(request, ids)
         self._measured: Measured = measure(body, raw, text=text)
         self.budgets = self._seen()
         """As enforcement sees them at the start: what policies read and downgrades go by."""
-        self.repeats: Repeats | None = loops.count(self._draw, raw) if self._draw.loops else None
+        self.repeats: Repeats | None = loops.count(self._draw, raw) if loops is not None and self._draw.loops else None
 
     @property
     def remaining_nano(self) -> int | None:
@@ -53,7 +57,7 @@ class Purse:
 
         `default` is the project's limit on output tokens, 0 where it has none.
         """
-        draw = self._key.budgets.for_target(self._draw, target)
+        draw = self._matcher.for_target(self._draw, target)
         if not (draw.usd or draw.calls):
             return None
         size = self._measured.at(target.provider, offer)
@@ -70,7 +74,7 @@ class Purse:
     def _seen(self) -> tuple[Budget, ...]:
         draw: Draw = self._draw
         found = [self._budget(applied, meter) for applied, meter in zip(draw.capped, draw.usd, strict=True)]
-        for applied in self._key.budgets.anywhere():
+        for applied in self._matcher.anywhere():
             if applied.rule.cap_nano is not None:
                 found.append(self._budget(applied, Meter(applied.rule.id, "", "usd"), only_when_denied=True))
         return tuple(found)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from budget_rig import RUN, rule
+from budget_books import RUN, rule
 
-from modelux_proxy.loops import Loops, Repeats
+from modelux_calling.loops import Loops, Repeats
 from routing_core.budgets import Applied, Draw
 
 

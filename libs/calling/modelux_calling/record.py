@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from time import perf_counter_ns
-from typing import NamedTuple
 
 import msgspec
 
-from modelux.events.v1.request_pb2 import RequestCompleted
+from modelux_calling import event_wire as wire
+from modelux_calling.asked import Asked
 from modelux_providers.call import ProviderCall
-from modelux_proxy import event_wire as wire
-from modelux_proxy.call_context import Context
 from routing_core.types import Outcome
 
 _CONSTANTS_KEPT = 10_000
@@ -24,87 +22,34 @@ BODY_LIMIT = 384 * 1024
 _encode = msgspec.json.Encoder().encode
 
 
-class Note(NamedTuple):
-    """What is written down of a request when it is dispatched: enough to tell of it if its end never comes."""
-
-    request_id: str
-    organization_id: str
-    project_id: str
-    key_id: str
-    started_at_us: int
-    endpoint: str
-    requested_model: str
-    config_slug: str
-    config_version: int
-    stream: bool
-    end_user_id: str
-    logging_mode: str
-
-
-_pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(Note).decode
-
-
-def note(context: Context) -> bytes:
-    """The `Note` of a request about to be dispatched, encoded."""
-    project = context.key.project
-    request = context.request
-    return _pack(
-        (
-            request.request_id,
-            project.organization_id,
-            project.id,
-            context.key.id,
-            context.arrived_us,
-            request.endpoint,
-            request.model,
-            context.policy.name,
-            context.policy.version,
-            request.stream,
-            request.end_user_id or "",
-            "full" if project.full_logging else "metadata_only",
-        )
-    )
-
-
-def unknown(payload: bytes) -> tuple[str, str, bytes] | None:
-    """Project id, request id and event of a request whose end nobody saw; None where the note is damaged."""
-    try:
-        left = _unpack(payload)
-    except msgspec.DecodeError:
-        return None
-    event = RequestCompleted(outcome="unknown", ttft_us=-1, error_code="proxy_died")
-    for name in Note._fields:
-        setattr(event, name, getattr(left, name))
-    return left.project_id, left.request_id, event.SerializeToString()
-
-
-def completed(context: Context, outcome: str, outcomes: Sequence[Outcome], *, keep_bodies: bool) -> bytes:
-    """The event of a request that has ended, encoded. `outcomes` are those of its attempts, final."""
+def completed(asked: Asked, outcome: str, outcomes: Sequence[Outcome], *, keep_bodies: bool, source: str = "") -> bytes:
+    """The event of a request that has ended, encoded. `outcomes` are those of its attempts, final; `source` is empty
+    for what a proxy served.
+    """
     ended_ns = perf_counter_ns()
-    arrived_ns = context.exchange.arrived_ns
-    calls = context.driven.trials
+    arrived_ns = asked.arrived_ns
+    calls = asked.driven.trials
     starts = [call.started_ns - arrived_ns for call in calls]
     made = [_made(call, start, outcome) for call, start, outcome in zip(calls, starts, outcomes, strict=True)]
-    request = context.request
-    first_ns = context.first_sent_ns
+    request = asked.request
+    first_ns = asked.first_sent_ns
     latency_us = (ended_ns - arrived_ns) // 1000
-    run = context.run
+    run = asked.run
     decision = None if run is None else run.decision
-    request_body, response_body, shed = _bodies(context, keep_bodies)
+    request_body, response_body, shed = _bodies(asked, keep_bodies)
     trace = b""
     if run is not None and decision is not None:
         trace = _encode(run.trace(outcomes, [each.started_us / 1000 for each in made]))
-    answered = context.driven.selected_index
+    answered = asked.driven.selected_index
     last = outcomes[answered] if answered is not None else outcomes[-1] if outcomes else None
     return b"".join(
         (
-            _constant(context),
+            _constant(asked),
             wire.measured(
                 request.request_id,
-                context.arrived_us,
+                asked.arrived_us,
                 outcome,
-                context.status,
+                asked.status,
                 sum([each.cost_nano for each in outcomes]),
                 latency_us,
                 (first_ns - arrived_ns) // 1000 if first_ns else -1,
@@ -112,16 +57,17 @@ def completed(context: Context, outcome: str, outcomes: Sequence[Outcome], *, ke
             ),
             wire.optional(
                 "" if decision is None else decision.policy_type,
-                context.error_code or "",
+                asked.error_code or "",
                 request.end_user_id or "",
-                context.response_id,
+                asked.response_id,
                 request.tags,
                 shed,
             ),
             wire.features(request.input_tokens, request.max_tokens, request.needs),
             b"" if last is None else wire.served_by(last.target, wire.usage(last.usage)),
-            _charges(context, outcomes, made),
+            _charges(asked, outcomes, made),
             wire.attempts(outcomes, made),
+            wire.source(source) if source else b"",
             *wire.bodies(trace, request_body, response_body),
         )
     )
@@ -139,20 +85,20 @@ def _made(call: ProviderCall, start_ns: int, outcome: Outcome) -> wire.Made:
     return wire.Made(call.number, (start_ns + 500) // 1000, version, used.input + used.output > 0, charged)
 
 
-def _charges(context: Context, outcomes: Sequence[Outcome], made: Sequence[wire.Made]) -> bytes:
+def _charges(asked: Asked, outcomes: Sequence[Outcome], made: Sequence[wire.Made]) -> bytes:
     charged, unknown = 0, False
     for each in made:
         charged += each.charged_nano
         unknown = unknown or each.price_unknown
     if charged:
         charged = sum([each.charged_nano or outcome.cost_nano for each, outcome in zip(made, outcomes, strict=True)])
-    return wire.charges(charged, unknown, context.purse.repeats if context.purse is not None else None)
+    return wire.charges(charged, unknown, asked.purse.repeats if asked.purse is not None else None)
 
 
-def _constant(context: Context) -> bytes:
+def _constant(asked: Asked) -> bytes:
     """Kept per project, as the same few combinations come again and again."""
-    project, request, policy = context.key.project, context.request, context.policy
-    place = (context.key.id, request.model, policy.version, request.stream, request.endpoint)
+    project, request, policy = asked.project, asked.request, asked.policy
+    place = (request.key_id, request.model, policy.version, request.stream, request.endpoint)
     found = project.wire.get(place)
     if found is None:
         if len(project.wire) >= _CONSTANTS_KEPT:
@@ -160,7 +106,7 @@ def _constant(context: Context) -> bytes:
         found = project.wire[place] = wire.constant(
             project.organization_id,
             project.id,
-            context.key.id,
+            request.key_id,
             request.endpoint,
             request.model,
             policy.name,
@@ -172,14 +118,14 @@ def _constant(context: Context) -> bytes:
     return found
 
 
-def _bodies(context: Context, keep: bool) -> tuple[bytes, bytes, bool]:
+def _bodies(asked: Asked, keep: bool) -> tuple[bytes, bytes, bool]:
     """Request and response body as far as they are kept, and whether they were left out although the project wants
     them.
     """
-    if not context.key.project.full_logging:
+    if not asked.project.full_logging:
         return b"", b"", False
-    request, response = context.exchange.body, context.response_body
-    if context.stream and b'"obfuscation":"' in response:
+    request, response = asked.raw, asked.response_body
+    if asked.stream and b'"obfuscation":"' in response:
         response = _OBFUSCATION.sub(b"", response)
     if not keep or len(request) + len(response) > BODY_LIMIT:
         return b"", b"", True

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelux.events.v1.request_pb2 import RequestCompleted
-from modelux_proxy import event_wire as wire
-from modelux_proxy.loops import Repeats
+from modelux_calling import event_wire as wire
+from modelux_calling.loops import Repeats
 from routing_core.types import Outcome, Target, Usage, UsageExtras
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

@@ -12,10 +12,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from modelux_contracts.errors import OpenAIError
-from modelux_providers.egress import BlockedAddress, Guard
-from modelux_proxy import json_guard
-from modelux_proxy.openai_shapes import (
+from modelux_calling import json_guard
+from modelux_calling.openai_shapes import (
     ABSENT,
     ChatBody,
     EmbeddingsBody,
@@ -27,6 +25,8 @@ from modelux_proxy.openai_shapes import (
     decode_searching,
     decode_thinking,
 )
+from modelux_contracts.errors import OpenAIError
+from modelux_providers.egress import BlockedAddress, Guard
 from routing_core.types import Capability
 
 MAX_TAGS = 50

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from modelux.config.v1 import snapshot_pb2 as pb
 from modelux.config.v1.snapshot_pb2_grpc import SnapshotServiceServicer, add_SnapshotServiceServicer_to_server
+from modelux_calling.clock import Clock
+from modelux_calling.config_source import ConfigSource, watch_over
+from modelux_calling.snapshot import Builder, Refused, merge
 from modelux_contracts.hosts import host_of
 from modelux_providers.catalog import Catalog
 from modelux_providers.dialects.base import VendorFacts
 from modelux_providers.vendors import Vendor
-from modelux_proxy.clock import Clock
-from modelux_proxy.config_source import ConfigSource, watch_over
-from modelux_proxy.snapshot import Builder, Refused, merge
 from modelux_runtime.rpc import channel, serving
 from modelux_store.secrets import seal
 
