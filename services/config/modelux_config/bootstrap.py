@@ -61,7 +61,7 @@ async def _scope(tx: Transaction, ports: Ports, name: str, now_us: int) -> Scope
 
 async def _project(scope: Scope, name: str) -> pb.ProjectRecord:
     row = await scope.row("projects", "by_name", name=name)
-    return fill(pb.ProjectRecord, row) if row else await projects.create(scope, name)
+    return fill(pb.ProjectRecord, row) if row else await projects.create(scope, pb.CreateProjectRequest(name=name))
 
 
 async def _proxy_key(scope: Scope, project_id: str, secret: str) -> str:

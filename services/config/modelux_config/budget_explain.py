@@ -44,7 +44,8 @@ async def _matching(scope: Scope, request: pb.ExplainBudgetRequest) -> list[tupl
         facts.project_id = facts.project_id or key.project_id
     if facts.project_id:
         await find_project(scope, facts.project_id)
-    rows = await scope.rows("budgets", "all", project_id=facts.project_id)
+    runs = {"experiment_id": facts.experiment_id, "judge_run_id": facts.judge_run_id}
+    rows = await scope.rows("budgets", "all", project_id=facts.project_id, **runs)
     found = [budgets.read(row) for row in rows]
     if not budget_matching.any_facts(facts):
         return [(record, "") for record in found if not record.each]

@@ -30,6 +30,18 @@ async def find(scope: Scope, budget_id: str) -> pb.BudgetRecord:
     return read(row)
 
 
+async def _find_own(scope: Scope, budget_id: str) -> pb.BudgetRecord:
+    """The same for a change: a 409 problem for the cap of a run, which begins and ends with it."""
+    record = await find(scope, budget_id)
+    if await scope.row("budgets", "spend_cap_by_id", id=budget_id):
+        what = record.scope.replace("_", " ")
+        hint = f"Cancel the {what} to stop its spending."
+        raise conflict(
+            "spend_cap", f"The budget is the spend cap of {what} {record.scope_key!r} and ends with it.", hint
+        )
+    return record
+
+
 async def list_budgets(scope: Scope, request: pb.ListBudgetsRequest) -> pb.ListBudgetsResponse:
     if request.project_id:
         await find_project(scope, request.project_id)
@@ -77,15 +89,20 @@ async def create_budget(scope: Scope, request: pb.CreateBudgetRequest) -> pb.Cre
         record.project_id, record.scope_key = record.scope_key, ""
     await _check(scope, record)
     await _check_count(scope)
-    fixed = {name: getattr(record, name) for name in _FIXED}
-    await scope.run("budgets", "insert", **fixed, **_changing(scope, record))
-    scope.record(Change("budget", record.id, "created", after=record, project_id=record.project_id))
+    await insert(scope, record, spend_cap=False)
     return pb.CreateBudgetResponse(budget=record)
+
+
+async def insert(scope: Scope, record: pb.BudgetRecord, *, spend_cap: bool) -> None:
+    """Stores and records a new one. `spend_cap`: it is the cap of one run, see `spend_caps`."""
+    fixed = {name: getattr(record, name) for name in _FIXED}
+    await scope.run("budgets", "insert", **fixed, **_changing(scope, record), spend_cap=spend_cap)
+    scope.record(Change("budget", record.id, "created", after=record, project_id=record.project_id))
 
 
 async def update_budget(scope: Scope, request: pb.UpdateBudgetRequest) -> pb.UpdateBudgetResponse:
     """Limits and what happens at them; what was spent stays as it is, and a lower cap holds at once."""
-    before = await find(scope, request.id)
+    before = await _find_own(scope, request.id)
     after = pb.BudgetRecord()
     after.CopyFrom(before)
     for name in budget_checks.clear(request.clear):
@@ -113,7 +130,7 @@ async def update_budget(scope: Scope, request: pb.UpdateBudgetRequest) -> pb.Upd
 
 async def delete_budget(scope: Scope, request: pb.DeleteBudgetRequest) -> pb.DeleteBudgetResponse:
     """Spenders are told to return what they hold; the accounts stay as history, and the name is free again."""
-    before = await find(scope, request.id)
+    before = await _find_own(scope, request.id)
     await scope.run("budgets", "delete", id=before.id, now_us=scope.now_us)
     await scope.run("budgets", "recall", id=before.id)
     scope.record(Change("budget", before.id, "deleted", before, project_id=before.project_id))

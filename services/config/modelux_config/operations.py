@@ -22,6 +22,7 @@ from modelux_config import (
     projects,
     proxy_keys,
     routing_configs,
+    spend_caps,
     versions,
 )
 from modelux_config.identity import resolve
@@ -188,7 +189,8 @@ OPERATIONS: Mapping[str, Operation] = _table(
     ("GetBudgetSpend", "viewer", False, budget_accounts.get_budget_spend),
     ("ExplainBudget", "viewer", False, budget_explain.explain_budget),
     ("ReconcileBudget", "viewer", False, budget_accounts.reconcile_budget),
+    ("OpenSpendCap", "editor", True, spend_caps.open_spend_cap),
     ("ListAudit", "admin", False, audit_log.list_audit),
     ("VerifyAudit", "admin", False, audit_log.verify_audit),
 )
-"""All but `Bootstrap`, which a launcher calls and which has no actor."""
+"""All but those without an actor: `Bootstrap`, for launchers, and `GetSpendCap` and `CloseSpendCap`, for services."""

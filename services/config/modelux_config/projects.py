@@ -5,10 +5,21 @@ from __future__ import annotations
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_config import checks
 from modelux_config.pages import page
-from modelux_config.problems import FieldError, conflict, not_found
+from modelux_config.problems import FieldError, conflict, invalid, not_found
 from modelux_config.records import fill
 from modelux_config.scope import Change, Scope
 from modelux_contracts.ids import new_id
+from modelux_contracts.project_limits import DEFAULTS, experiment_sample
+from routing_core.money import dollars
+
+MAX_CAP_NANO = 10**15
+"""A million dollars for one run: beyond that it is a typing error."""
+MAX_SAMPLE = 1_000_000
+_CAPS = (
+    ("experimentSpendCapUsd", "experiment_spend_cap_nano"),
+    ("judgeSpendCapUsd", "judge_spend_cap_nano"),
+)
+_SAMPLES = (("experimentSampleMin", "experiment_sample_min"), ("experimentSampleMax", "experiment_sample_max"))
 
 
 async def find(scope: Scope, project_id: str) -> pb.ProjectRecord:
@@ -29,21 +40,23 @@ async def get_project(scope: Scope, request: pb.GetProjectRequest) -> pb.GetProj
 
 
 async def create_project(scope: Scope, request: pb.CreateProjectRequest) -> pb.CreateProjectResponse:
-    record = await create(scope, request.name, request.logging_mode or "full", request.default_max_tokens)
-    return pb.CreateProjectResponse(project=record)
+    return pb.CreateProjectResponse(project=await create(scope, request))
 
 
-async def create(scope: Scope, name: str, logging_mode: str = "full", default_max_tokens: int = 0) -> pb.ProjectRecord:
+async def create(scope: Scope, wanted: pb.CreateProjectRequest) -> pb.ProjectRecord:
     """A new project. Raises a 409 problem where the organization has one of that name."""
     record = pb.ProjectRecord(
         id=new_id("proj_", scope.now_us // 1000),
         organization_id=scope.organization_id,
-        name=checks.name(name),
-        logging_mode=checks.logging_mode(logging_mode),
-        default_max_tokens=checks.tokens(default_max_tokens, "defaultMaxTokens"),
+        name=checks.name(wanted.name),
+        logging_mode=checks.logging_mode(wanted.logging_mode or "full"),
+        default_max_tokens=checks.tokens(wanted.default_max_tokens, "defaultMaxTokens"),
         created_at_us=scope.now_us,
         updated_at_us=scope.now_us,
     )
+    for name in DEFAULTS:
+        setattr(record, name, getattr(wanted, name))
+    limits(record)
     await _free_name(scope, record)
     await _store(scope, "insert", record)
     scope.record(Change("project", record.id, "created", after=record, project_id=record.id))
@@ -60,6 +73,10 @@ async def update_project(scope: Scope, request: pb.UpdateProjectRequest) -> pb.U
         after.logging_mode = checks.logging_mode(request.logging_mode)
     if request.HasField("default_max_tokens"):
         after.default_max_tokens = checks.tokens(request.default_max_tokens, "defaultMaxTokens")
+    for name in DEFAULTS:
+        if request.HasField(name):
+            setattr(after, name, getattr(request, name))
+    limits(after)
     if after == before:
         return pb.UpdateProjectResponse(project=before)
     after.updated_at_us = scope.now_us
@@ -85,6 +102,25 @@ async def delete_project(scope: Scope, request: pb.DeleteProjectRequest) -> pb.D
     return pb.DeleteProjectResponse()
 
 
+def limits(record: pb.ProjectRecord) -> None:
+    """What experiments may spend and sample; 0 stands for the default. Raises a 422 problem."""
+    for field, name in _CAPS:
+        value = getattr(record, name)
+        if not 0 <= value <= MAX_CAP_NANO:
+            hint = f"Use at most {dollars(MAX_CAP_NANO)}, or 0 for the default of {dollars(DEFAULTS[name])}."
+            raise invalid(FieldError(field, f"{dollars(value)} is out of range", hint))
+    for field, name in _SAMPLES:
+        value = getattr(record, name)
+        if not 0 <= value <= MAX_SAMPLE:
+            hint = f"Use at most {MAX_SAMPLE:,} rows, or 0 for the default of {DEFAULTS[name]:,}."
+            raise invalid(FieldError(field, f"{value} is out of range", hint))
+    least, most = experiment_sample(record)
+    if least > most:
+        field = "experimentSampleMin" if record.experiment_sample_min else "experimentSampleMax"
+        message = f"the smallest sample would be {least:,} rows and the largest {most:,}"
+        raise invalid(FieldError(field, message, "Set both, with experimentSampleMin not above experimentSampleMax."))
+
+
 async def _free_name(scope: Scope, record: pb.ProjectRecord) -> None:
     if await scope.row("projects", "same_name", name=record.name, id=record.id):
         raise conflict("name_taken", f"There is a project named {record.name!r} already.", "Choose another name.")
@@ -99,4 +135,5 @@ async def _store(scope: Scope, statement: str, record: pb.ProjectRecord) -> None
         logging_mode=record.logging_mode,
         default_max_tokens=record.default_max_tokens,
         now_us=scope.now_us,
+        **{limit: getattr(record, limit) for limit in DEFAULTS},
     )

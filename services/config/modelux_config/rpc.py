@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import grpc
 import grpc.aio
@@ -14,7 +15,7 @@ from google.protobuf.message import Message
 
 from modelux.config.v1 import admin_pb2 as pb
 from modelux.config.v1.snapshot_pb2 import WatchSnapshotRequest, WatchSnapshotResponse
-from modelux_config import metrics
+from modelux_config import metrics, spend_caps
 from modelux_config.bootstrap import bootstrap
 from modelux_config.feed import Feed
 from modelux_config.operations import OPERATIONS, Operation, perform
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 START_S = 2.0
 """How long a call waits for a service that is starting."""
 Context = grpc.aio.ServicerContext[Message, Message]
+R = TypeVar("R", bound=Message)
 Method = Callable[[Message, Context], Coroutine[object, object, Message]]
 
 
@@ -47,6 +49,10 @@ class Edge:
 
     def register(self, server: grpc.aio.Server) -> None:
         admin = {name: self._admin(operation) for name, operation in OPERATIONS.items()}
+        admin["GetSpendCap"] = self._service(spend_caps.get_spend_cap, pb.GetSpendCapRequest, pb.GetSpendCapResponse)
+        admin["CloseSpendCap"] = self._service(
+            spend_caps.close_spend_cap, pb.CloseSpendCapRequest, pb.CloseSpendCapResponse
+        )
         admin["Bootstrap"] = _unary(self._bootstrap, pb.BootstrapRequest, pb.BootstrapResponse)
         watch = grpc.unary_stream_rpc_method_handler(
             self._watch,
@@ -61,23 +67,43 @@ class Edge:
         )
 
     def _admin(self, operation: Operation) -> grpc.RpcMethodHandler[Message, Message]:
-        async def call(request: Message, context: Context) -> Message:
-            try:
-                async with asyncio.timeout(START_S):
-                    await self.started.wait()
-                answer = await perform(self.database, self.ports, operation, request)
-            except ProblemError as error:
-                self.meters.add("calls", 1, operation.name, str(error.problem.status))
-                return await refuse(context, error.problem)
-            except (Unavailable, TimeoutError) as error:
-                self.meters.add("calls", 1, operation.name, "503")
-                return await _unavailable(context, error)
-            self.meters.add("calls", 1, operation.name, "200")
+        async def work(request: Message) -> Message:
+            answer = await perform(self.database, self.ports, operation, request)
             if operation.writes:
                 self.feed.poke()
             return answer
 
-        return _unary(call, operation.request, operation.response)
+        return _unary(self._guarded(operation.name, work), operation.request, operation.response)
+
+    def _service(
+        self, operation: Callable[[Database, Ports, R], Awaitable[Message]], request: type[R], response: type[Message]
+    ) -> grpc.RpcMethodHandler[Message, Message]:
+        """An operation that has no actor: other services of the installation ask for it."""
+
+        async def work(asked: Message) -> Message:
+            assert isinstance(asked, request)
+            return await operation(self.database, self.ports, asked)
+
+        return _unary(self._guarded(request.DESCRIPTOR.name.removesuffix("Request"), work), request, response)
+
+    def _guarded(self, name: str, work: Callable[[Message], Awaitable[Message]]) -> Method:
+        """Waits for the start, counts the call, and tells refusals as problems."""
+
+        async def call(request: Message, context: Context) -> Message:
+            try:
+                async with asyncio.timeout(START_S):
+                    await self.started.wait()
+                answer = await work(request)
+            except ProblemError as error:
+                self.meters.add("calls", 1, name, str(error.problem.status))
+                return await refuse(context, error.problem)
+            except (Unavailable, TimeoutError) as error:
+                self.meters.add("calls", 1, name, "503")
+                return await _unavailable(context, error)
+            self.meters.add("calls", 1, name, "200")
+            return answer
+
+        return call
 
     async def _bootstrap(self, request: Message, context: Context) -> Message:
         assert isinstance(request, pb.BootstrapRequest)

@@ -15,9 +15,12 @@ from modelux_runtime.auth import ROLES, allows
 READS = ("List", "Get", "Diff", "Verify", "Authenticate", "Explain", "Reconcile")
 
 
+WITHOUT_ACTOR = {"Bootstrap", "GetSpendCap", "CloseSpendCap"}
+
+
 def test_every_operation_of_the_service_is_in_the_table_and_carries_an_actor() -> None:
     methods = {m.name: m for m in pb.DESCRIPTOR.services_by_name["AdminService"].methods}
-    assert set(methods) - {"Bootstrap"} == set(OPERATIONS)
+    assert set(methods) - WITHOUT_ACTOR == set(OPERATIONS)
     for name in OPERATIONS:
         assert methods[name].input_type.fields_by_name["actor"].message_type is pb.Actor.DESCRIPTOR
         assert OPERATIONS[name].writes == (not name.startswith(READS))
@@ -175,6 +178,12 @@ async def test_a_project_in_use_is_kept_and_its_users_named(acme: Tenant) -> Non
         pytest.param({"name": "a\u202eb"}, "name", id="bidi override"),
         pytest.param({"name": "x", "logging_mode": "some"}, "loggingMode", id="logging mode"),
         pytest.param({"name": "x", "default_max_tokens": -1}, "defaultMaxTokens", id="negative tokens"),
+        pytest.param({"name": "x", "experiment_spend_cap_nano": -1}, "experimentSpendCapUsd", id="negative cap"),
+        pytest.param({"name": "x", "judge_spend_cap_nano": 10**15 + 1}, "judgeSpendCapUsd", id="huge cap"),
+        pytest.param({"name": "x", "experiment_sample_min": -1}, "experimentSampleMin", id="negative sample"),
+        pytest.param({"name": "x", "experiment_sample_max": 1_000_001}, "experimentSampleMax", id="huge sample"),
+        pytest.param({"name": "x", "experiment_sample_min": 50_001}, "experimentSampleMin", id="above the usual most"),
+        pytest.param({"name": "x", "experiment_sample_max": 999}, "experimentSampleMax", id="below the usual least"),
     ],
 )
 async def test_bad_fields_are_named(acme: Tenant, fields: dict[str, object], field: str) -> None:

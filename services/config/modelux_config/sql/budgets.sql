@@ -1,33 +1,37 @@
--- list: a page in order of creation
+-- list: a page in order of creation; the caps of runs only where their scope is asked for
 SELECT * FROM config.budgets
 WHERE organization_id = %(organization_id)s AND deleted_at_us = 0 AND (%(project_id)s = '' OR project_id = %(project_id)s)
-  AND (%(of_scope)s = '' OR scope = %(of_scope)s) AND id > %(after)s
+  AND ((%(of_scope)s = '' AND NOT spend_cap) OR scope = %(of_scope)s) AND id > %(after)s
 ORDER BY id LIMIT %(limit)s
 
 -- get: one budget
 SELECT * FROM config.budgets WHERE organization_id = %(organization_id)s AND id = %(id)s AND deleted_at_us = 0
 
--- all: those in force that may hold for a project; for "" those of every project
+-- all: those in force that may hold for a project; for "" those of every project. Caps of runs only where the run is named.
 SELECT * FROM config.budgets
 WHERE organization_id = %(organization_id)s AND deleted_at_us = 0 AND NOT disabled
+  AND (NOT spend_cap OR (scope, scope_key) IN (('experiment', %(experiment_id)s), ('judge_run', %(judge_run_id)s)))
   AND (%(project_id)s = '' OR project_id IN ('', %(project_id)s))
 ORDER BY id LIMIT 1000
 
 -- same_name: another budget of that name
 SELECT id FROM config.budgets
-WHERE organization_id = %(organization_id)s AND deleted_at_us = 0 AND lower(name) = lower(%(name)s) AND id <> %(id)s
+WHERE organization_id = %(organization_id)s AND deleted_at_us = 0 AND NOT spend_cap AND lower(name) = lower(%(name)s)
+  AND id <> %(id)s
 
--- count: how many there are
-SELECT count(*) AS budgets FROM config.budgets WHERE organization_id = %(organization_id)s AND deleted_at_us = 0
+-- count: how many there are that proxies match
+SELECT count(*) AS budgets FROM config.budgets
+WHERE organization_id = %(organization_id)s AND deleted_at_us = 0 AND NOT spend_cap
 
 -- insert: a new budget
 INSERT INTO config.budgets (
     id, organization_id, project_id, name, scope, scope_key, "each", cap_nano, max_calls, max_duration_s, action, downgrade_to,
-    downgrade_at_ppm, loop_calls, period, time_zone, period_start, alert_percents, disabled, created_by, created_at_us, updated_at_us
+    downgrade_at_ppm, loop_calls, period, time_zone, period_start, alert_percents, disabled, spend_cap, created_by, created_at_us,
+    updated_at_us
 ) VALUES (
     %(id)s, %(organization_id)s, %(project_id)s, %(name)s, %(scope)s, %(scope_key)s, %(each)s, %(cap_nano)s, %(max_calls)s,
     %(max_duration_s)s, %(action)s, %(downgrade_to)s, %(downgrade_at_ppm)s, %(loop_calls)s, %(period)s, %(time_zone)s,
-    %(period_start)s, %(alert_percents)s, %(disabled)s, %(created_by)s, %(now_us)s, %(now_us)s
+    %(period_start)s, %(alert_percents)s, %(disabled)s, %(spend_cap)s, %(created_by)s, %(now_us)s, %(now_us)s
 )
 
 -- update: everything that may change
@@ -79,3 +83,17 @@ SELECT id, provider, models FROM config.credentials WHERE organization_id = %(or
 SELECT id, name FROM config.budgets
 WHERE organization_id = %(organization_id)s AND project_id = %(project_id)s AND deleted_at_us = 0
   AND split_part(downgrade_to, ':', 1) = '@' || %(slug)s ORDER BY id
+
+-- spend_cap: of one experiment or judge run, in force or ended
+SELECT * FROM config.budgets
+WHERE organization_id = %(organization_id)s AND spend_cap AND scope = %(scope)s AND scope_key = %(scope_key)s
+
+-- spend_cap_by_id: the same by its own id
+SELECT * FROM config.budgets WHERE organization_id = %(organization_id)s AND spend_cap AND id = %(id)s
+
+-- end_spend_cap: no more grants; the row stays for its accounts
+UPDATE config.budgets SET disabled = true, updated_at_us = %(now_us)s
+WHERE organization_id = %(organization_id)s AND spend_cap AND id = %(id)s
+
+-- spent: of a budget that has one account in dollars; none before the first grant
+SELECT settled, leased FROM ledger.account WHERE budget_id = %(id)s AND unit = 'usd'

@@ -5,7 +5,9 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY
 SELECT version FROM config.snapshot_version
 
 -- projects: of every organization
-SELECT id, organization_id, name, logging_mode, default_max_tokens FROM config.projects ORDER BY id
+SELECT id, organization_id, name, logging_mode, default_max_tokens, experiment_spend_cap_nano, judge_spend_cap_nano,
+    experiment_sample_min, experiment_sample_max
+FROM config.projects ORDER BY id
 
 -- keys: those not revoked; a proxy minds the expiry itself
 SELECT id, project_id, hash, expires_at_us, requests_per_minute, tokens_per_minute, allowed_models, name FROM config.proxy_keys
@@ -26,7 +28,7 @@ SELECT id, organization_id, provider, model, input, output, cache_read, cache_wr
     cache_audio_read, input_image, output_audio, output_image, web_search, request, effective_from_us
 FROM config.prices ORDER BY id
 
--- budgets: those in force
+-- budgets: those in force; caps of runs are known to those who spend under them
 SELECT id, organization_id, project_id, name, scope, scope_key, "each", cap_nano, max_calls, max_duration_s, action, downgrade_to,
     downgrade_at_ppm, loop_calls
-FROM config.budgets WHERE deleted_at_us = 0 AND NOT disabled ORDER BY id
+FROM config.budgets WHERE deleted_at_us = 0 AND NOT disabled AND NOT spend_cap ORDER BY id
