@@ -19,7 +19,7 @@ class Cached(Embedder):
     """An embedder behind a memory of bounded size that forgets what was unused longest. Blank texts have zeros."""
 
     def __init__(self, inner: Embedder, most_bytes: int, counted: Meters) -> None:
-        self.name = inner.name
+        self.name, self.charged_model = inner.name, inner.charged_model
         self._counted = counted
         self._inner = inner
         self._most_bytes = most_bytes

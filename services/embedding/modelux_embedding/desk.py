@@ -28,6 +28,13 @@ class Desk:
     neighbours: Neighbours
     faiss: Faiss
 
+    async def describe(self, request: pb.DescribeRequest) -> pb.DescribeResponse:
+        """Which embedder works here, whether it costs, and whether faiss is there."""
+        embedder = self.embedder
+        return pb.DescribeResponse(
+            embedder=embedder.name, charged_model=embedder.charged_model, groups=self.faiss.installed
+        )
+
     async def embed(self, request: pb.EmbedRequest) -> pb.EmbedResponse:
         """Vectors of texts."""
         _bound("texts", len(request.texts), 1, MOST_TEXTS)

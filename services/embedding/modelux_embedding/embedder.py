@@ -26,6 +26,8 @@ class Embedder(ABC):
 
     name: str
     """Stored with each score: those of different embedders do not compare."""
+    charged_model: str = ""
+    """The model by which an endpoint charges; empty where texts stay on the machine."""
 
     @abstractmethod
     async def embed(self, texts: Sequence[str]) -> Vectors:

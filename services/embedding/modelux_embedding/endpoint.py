@@ -64,6 +64,7 @@ class Endpoint(Embedder):
             raise ValueError(f"{url!r} is no base URL such as {OPENAI}")
         port = parts.port or (443 if parts.scheme == "https" else 80)
         self.name = model if url.rstrip("/") == OPENAI else f"{model}@{parts.netloc}"
+        self.charged_model = model
         self._client = client
         self._origin = Origin(parts.scheme, parts.hostname, port, allow_private, "embedding")
         headers = [(b"content-type", b"application/json")]

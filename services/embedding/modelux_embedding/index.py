@@ -31,9 +31,13 @@ class Faiss:
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="faiss")
 
+    @property
+    def installed(self) -> bool:
+        return find_spec("faiss") is not None
+
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
         """Calls `work(*arguments)` on the thread. Raises `ModeluxError` where faiss is not installed."""
-        if find_spec("faiss") is None:
+        if not self.installed:
             raise ModeluxError("extra_missing", "this needs faiss", hint="pip install 'modelux[embeddings]'")
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *arguments))
 

@@ -35,6 +35,7 @@ class Edge:
 
     def register(self, server: grpc.aio.Server) -> None:
         methods: dict[str, Method] = {
+            "Describe": self.desk.describe,
             "Embed": self.desk.embed,
             "Score": self.desk.score,
             "Similar": self.desk.similar,

@@ -7,6 +7,7 @@ import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,9 @@ class Asker:
     async def cluster(self, texts: list[str], topics: int) -> pb.ClusterResponse:
         return await self._ask(pb.ClusterRequest(texts=texts, topics=topics, seed=1), pb.ClusterResponse)
 
+    async def describe(self) -> pb.DescribeResponse:
+        return await self._ask(pb.DescribeRequest(), pb.DescribeResponse)
+
     async def _ask(self, request, answer):
         return await call(self._connection, NAME, request, answer, timeout_s=30)
 
@@ -76,6 +80,7 @@ async def serving(path: Path, settings: EmbeddingSettings, analytics_url: str = 
 async def test_texts_are_embedded_and_scored_with_every_store_away(tmp_path: Path) -> None:
     async with serving(tmp_path, EmbeddingSettings()) as ask:
         assert stat.S_IMODE((tmp_path / "embedding.sock").stat().st_mode) == 0o600
+        assert await ask.describe() == pb.DescribeResponse(embedder="lexical-1", groups=find_spec("faiss") is not None)
         told = await ask.embed("reset my password", "", "weather")
         found = np.frombuffer(told.vectors, dtype="<f4").reshape(3, told.dimensions)
         assert told.embedder == "lexical-1"
@@ -152,6 +157,7 @@ async def test_an_endpoint_is_used_where_one_is_set(tmp_path: Path) -> None:
         async with serving(tmp_path, settings) as ask:
             told = await ask.score(("reset my password", "reset the password"), ("same", "same"))
             assert told.embedder.startswith("text-embedding-3-small@127.0.0.1:")
+            assert (await ask.describe()).charged_model == "text-embedding-3-small"
             assert 0.3 < told.scores[0] < 1.0 == told.scores[1]
             await ask.score(("reset my password", "reset the password"))
         assert len(simulator.calls()) == 1

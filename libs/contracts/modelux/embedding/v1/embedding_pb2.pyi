@@ -93,3 +93,17 @@ class ClusterResponse(_message.Message):
     embedder: str
     topics: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, embedder: _Optional[str] = ..., topics: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class DescribeRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class DescribeResponse(_message.Message):
+    __slots__ = ("embedder", "charged_model", "groups")
+    EMBEDDER_FIELD_NUMBER: _ClassVar[int]
+    CHARGED_MODEL_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    embedder: str
+    charged_model: str
+    groups: bool
+    def __init__(self, embedder: _Optional[str] = ..., charged_model: _Optional[str] = ..., groups: _Optional[bool] = ...) -> None: ...

@@ -34,6 +34,11 @@ class EmbeddingServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.Describe = channel.unary_unary(
+                '/modelux.embedding.v1.EmbeddingService/Describe',
+                request_serializer=modelux_dot_embedding_dot_v1_dot_embedding__pb2.DescribeRequest.SerializeToString,
+                response_deserializer=modelux_dot_embedding_dot_v1_dot_embedding__pb2.DescribeResponse.FromString,
+                _registered_method=True)
         self.Embed = channel.unary_unary(
                 '/modelux.embedding.v1.EmbeddingService/Embed',
                 request_serializer=modelux_dot_embedding_dot_v1_dot_embedding__pb2.EmbedRequest.SerializeToString,
@@ -58,6 +63,13 @@ class EmbeddingServiceStub:
 
 class EmbeddingServiceServicer:
     """Missing associated documentation comment in .proto file."""
+
+    def Describe(self, request, context):
+        """Which embedder works here. Embeds nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def Embed(self, request, context):
         """Missing associated documentation comment in .proto file."""
@@ -88,6 +100,11 @@ class EmbeddingServiceServicer:
 
 def add_EmbeddingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'Describe': grpc.unary_unary_rpc_method_handler(
+                    servicer.Describe,
+                    request_deserializer=modelux_dot_embedding_dot_v1_dot_embedding__pb2.DescribeRequest.FromString,
+                    response_serializer=modelux_dot_embedding_dot_v1_dot_embedding__pb2.DescribeResponse.SerializeToString,
+            ),
             'Embed': grpc.unary_unary_rpc_method_handler(
                     servicer.Embed,
                     request_deserializer=modelux_dot_embedding_dot_v1_dot_embedding__pb2.EmbedRequest.FromString,
@@ -118,6 +135,33 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class EmbeddingService:
     """Missing associated documentation comment in .proto file."""
+
+    @staticmethod
+    def Describe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.embedding.v1.EmbeddingService/Describe',
+            modelux_dot_embedding_dot_v1_dot_embedding__pb2.DescribeRequest.SerializeToString,
+            modelux_dot_embedding_dot_v1_dot_embedding__pb2.DescribeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def Embed(request,
