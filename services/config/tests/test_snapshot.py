@@ -245,3 +245,19 @@ async def _broken_after(installation: Installation, tenant: Tenant, statement: s
 
 class _Undone(Exception):
     pass
+
+
+async def test_a_project_comes_with_what_experiments_may_spend_and_sample(
+    acme: Tenant, installation: Installation
+) -> None:
+    limits = {
+        "experiment_spend_cap_nano": 5,
+        "judge_spend_cap_nano": 6,
+        "experiment_sample_min": 7,
+        "experiment_sample_max": 8,
+    }
+    await acme("UpdateProject", id=acme.project_id, **limits)
+    (part,) = (await snapshot.read(installation.database)).snapshot().projects
+    assert {name: getattr(part, name) for name in limits} == limits
+    (entry,) = (await acme("ListAudit", action="updated")).entries
+    assert '"experiment_sample_min":7' in entry.after_json

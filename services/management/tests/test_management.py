@@ -41,6 +41,20 @@ async def test_projects_from_creation_to_deletion(acme: Client) -> None:
     assert (await acme.refused("GET", f"/projects/{made['id']}", 404))["code"] == "not_found"
 
 
+async def test_a_project_says_what_experiments_may_spend_and_sample(acme: Client) -> None:
+    path = f"/projects/{acme.project_id}"
+    names = ("experiment_spend_cap_usd", "judge_spend_cap_usd", "experiment_sample_min", "experiment_sample_max")
+    usual = (await acme.get(path))["data"]
+    assert [usual[name] for name in names] == [50, 20, 1_000, 50_000]
+    body = {"experimentSpendCapUsd": "0.05", "judgeSpendCapUsd": 2.5, "experimentSampleMin": 10}
+    changed = (await acme.send("PATCH", path, json=body)).json()["data"]
+    assert [changed[name] for name in names] == [0.05, 2.5, 10, 50_000]
+    changed = (await acme.send("PATCH", path, json={"experimentSpendCapUsd": 0, "name": "talk"})).json()["data"]
+    assert [changed[name] for name in names] == [50, 2.5, 10, 50_000]
+    made = await acme.post("/projects", {"name": "Large", "experimentSampleMax": 200_000})
+    assert [made[name] for name in names] == [50, 20, 1_000, 200_000]
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "field"),
     [
@@ -52,6 +66,10 @@ async def test_projects_from_creation_to_deletion(acme: Client) -> None:
         ("POST", "/projects", {"name": "x", "defaultMaxTokens": "10"}, "defaultMaxTokens"),
         ("POST", "/projects", {"name": "x", "defaultMaxTokens": 1.5}, "defaultMaxTokens"),
         ("POST", "/projects", {"name": "x", "defaultMaxTokens": True}, "defaultMaxTokens"),
+        ("POST", "/projects", {"name": "x", "experimentSpendCapUsd": -1}, "experimentSpendCapUsd"),
+        ("POST", "/projects", {"name": "x", "judgeSpendCapUsd": "lots"}, "judgeSpendCapUsd"),
+        ("POST", "/projects", {"name": "x", "experimentSampleMin": 2.5}, "experimentSampleMin"),
+        ("POST", "/projects", {"name": "x", "experimentSampleMax": 10}, "experimentSampleMax"),
         ("POST", "/management-keys", {"name": "x", "role": "viewer", "organization_id": "o"}, "organization_id"),
         ("POST", "/management-keys", {"name": "x", "role": "god"}, "role"),
         (
