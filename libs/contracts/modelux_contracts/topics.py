@@ -18,6 +18,7 @@ from modelux.events.v1.experiment_pb2 import (
     ExperimentScore,
 )
 from modelux.events.v1.health_pb2 import ProviderHealthChanged
+from modelux.events.v1.judge_pb2 import JudgeCommand, JudgeCompleted, JudgeVerdict
 from modelux.events.v1.request_pb2 import RequestCompleted
 
 
@@ -57,6 +58,10 @@ EXPERIMENT_CALLS = Topic("experiment.calls", RequestCompleted, "response_sampler
 EXPERIMENT_PAIRS = Topic("experiment.pairs", ExperimentPair, "response_sampler", ("embedding",), key="experiment_id")
 EXPERIMENT_SCORES = Topic("experiment.scores", ExperimentScore, "embedding", ("replay",), key="experiment_id")
 EXPERIMENT_COMPLETED = Topic("experiment.completed", ExperimentCompleted, "replay", (), key="organization_id")
+JUDGE_COMMANDS = Topic("judge.commands", JudgeCommand, "judge", ("judge",), key="judge_run_id")
+JUDGE_CALLS = Topic("judge.calls", RequestCompleted, "judge", ("ingest",), key="project_id")
+JUDGE_VERDICTS = Topic("judge.verdicts", JudgeVerdict, "judge", ("ingest",), key="judge_run_id")
+JUDGE_COMPLETED = Topic("judge.completed", JudgeCompleted, "judge", (), key="organization_id")
 
 TOPICS: Mapping[str, Topic] = {
     t.name: t
@@ -77,6 +82,10 @@ TOPICS: Mapping[str, Topic] = {
         EXPERIMENT_PAIRS,
         EXPERIMENT_SCORES,
         EXPERIMENT_COMPLETED,
+        JUDGE_COMMANDS,
+        JUDGE_CALLS,
+        JUDGE_VERDICTS,
+        JUDGE_COMPLETED,
     )
 }
 
