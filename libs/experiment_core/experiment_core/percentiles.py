@@ -10,7 +10,7 @@ import numpy as np
 from experiment_core.arrays import Floats, inner
 from experiment_core.distributions import binomial_ranks
 from experiment_core.intervals import NOTHING, UNKNOWN, Estimate, Interval
-from experiment_core.resampling import Units
+from experiment_core.resampling import Units, resampled_confidence
 
 DRAWS = 4000
 
@@ -87,7 +87,7 @@ class Column:
 Ranks = np.ndarray[tuple[int], np.dtype[np.intp]]
 
 
-def change(baseline: Column, candidate: Column, units: Units, q: float, seed: int) -> Change:
+def change(baseline: Column, candidate: Column, units: Units, q: float, seed: int, confidence: float = 0.95) -> Change:
     """The change of the `q` quantile between two columns of the same rows, from a paired bootstrap.
 
     Instead of resampling rows it draws, for both columns at once, which order statistic the resampled quantile falls
@@ -95,15 +95,16 @@ def change(baseline: Column, candidate: Column, units: Units, q: float, seed: in
     columns' shares below their quantiles, which is that of the pairing. Rows in clusters count as their effective
     number. A side whose sample cannot bound its quantile leaves that bound of the change unknown too.
     """
-    before, after = baseline.estimate(q), candidate.estimate(q)
+    before, after = baseline.estimate(q, confidence), candidate.estimate(q, confidence)
     if before.value is None or after.value is None:
         return Change(before, after, NOTHING, NOTHING)
     first, second = _tied_ranks(_correlation(baseline.influence(q), candidate.influence(q), units), seed)
     draws_before, draws_after = baseline.resampled(q, first, seed), candidate.resampled(q, second, seed)
-    absolute = _bounded(after.value - before.value, draws_after - draws_before, before, after)
+    absolute = _bounded(after.value - before.value, draws_after - draws_before, before, after, confidence)
     relative = NOTHING
     if before.value > 0 and float(draws_before.min()) > 0:
-        relative = _bounded(after.value / before.value - 1, draws_after / draws_before - 1, before, after)
+        ratio = after.value / before.value - 1
+        relative = _bounded(ratio, draws_after / draws_before - 1, before, after, confidence)
     return Change(before, after, absolute, relative)
 
 
@@ -122,8 +123,10 @@ def _tied_ranks(correlation: float, seed: int) -> tuple[Ranks, Ranks]:
     return np.argsort(np.argsort(first)), np.argsort(np.argsort(second))
 
 
-def _bounded(value: float, draws: Floats, before: Estimate, after: Estimate) -> Estimate:
-    low, high = (float(bound) for bound in np.quantile(draws, [0.025, 0.975]))
+def _bounded(value: float, draws: Floats, before: Estimate, after: Estimate, confidence: float) -> Estimate:
+    resampled, stretch = resampled_confidence(confidence)
+    tail = (1 - resampled) / 2
+    low, high = (value + (float(bound) - value) * stretch for bound in np.quantile(draws, [tail, 1 - tail]))
     no_lower = before.interval.upper is None or after.interval.lower is None
     no_upper = after.interval.upper is None or before.interval.lower is None
     if no_lower and no_upper:

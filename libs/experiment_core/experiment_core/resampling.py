@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiment_core.arrays import Bools, Floats, Ints, inner
-from experiment_core.distributions import student
+from experiment_core.distributions import student, z
 from experiment_core.intervals import NOTHING, UNKNOWN, Estimate, Interval, paired_difference
 
 DRAWS = 1000
@@ -16,6 +16,8 @@ MOST_GROUPS = 400
 """Units beyond this many are resampled in groups of their own making: as valid, and 50,000 rows stay quick."""
 FEWEST_RESAMPLED = 10
 """Below this many units the resamples are too alike; Student's interval stands in."""
+MOST_CONFIDENCE = 0.98
+"""Resamples are too few to know tails beyond this: a higher confidence stretches this interval as a normal one's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,11 +73,15 @@ class Units:
 
 
 class Resampler:
-    """Ratios of sums with a studentised bootstrap, the same resamples for every ratio asked of it."""
+    """Ratios of sums with a studentised bootstrap, the same resamples for every ratio asked of it.
 
-    def __init__(self, units: Units, seed: int) -> None:
+    `confidence`: of its intervals, where a call names no other.
+    """
+
+    def __init__(self, units: Units, seed: int, confidence: float = 0.95) -> None:
         rng = np.random.default_rng(seed)
-        self._units = units
+        self.units = units
+        self.confidence = confidence
         self._groups = min(units.count, MOST_GROUPS)
         self._group_of_unit = rng.permutation(units.count) % max(self._groups, 1)
         self._times = np.zeros((0, 0))
@@ -85,7 +91,7 @@ class Resampler:
             counts = np.bincount(drawn.ravel(), minlength=DRAWS * self._groups)
             self._times = counts.reshape(DRAWS, self._groups).astype(np.float64)
 
-    def ratio(self, numerator: Floats, denominator: Floats, confidence: float = 0.95) -> Estimate:
+    def ratio(self, numerator: Floats, denominator: Floats, confidence: float | None = None) -> Estimate:
         """Sum of `numerator` over sum of `denominator`, both per row. Nothing where the denominator is not above 0.
 
         The interval is the bootstrap-t over units (Efron and Tibshirani 1993, section 12.5): it leans to the side of
@@ -101,15 +107,16 @@ class Resampler:
         error = float(_ratio_error(sums, self._groups)[1][0])
         if error <= 1e-12 * abs(value):
             return Estimate(value, Interval(value, value))
-        low, high = self._studentised(x, y, value, confidence)
-        return Estimate(value, Interval(value - high * error, value - low * error))
+        resampled, stretch = resampled_confidence(confidence or self.confidence)
+        low, high = self._studentised(x, y, value, resampled)
+        return Estimate(value, Interval(value - high * error * stretch, value - low * error * stretch))
 
-    def mean(self, values: Floats, confidence: float = 0.95) -> Estimate:
+    def mean(self, values: Floats, confidence: float | None = None) -> Estimate:
         """The weighted mean of `values`, one per row."""
         return self.ratio(values, np.ones(len(values)), confidence)
 
     def _totals(self, values: Floats) -> Floats:
-        units = self._units.totals(values * self._units.weight)
+        units = self.units.totals(values * self.units.weight)
         return np.bincount(self._group_of_unit, weights=units, minlength=self._groups).astype(np.float64)
 
     def _studentised(self, x: Floats, y: Floats, value: float, confidence: float) -> tuple[float, float]:
@@ -129,11 +136,18 @@ class Resampler:
         return (low, high) if usable else (-stand_in, stand_in)
 
 
-def paired_share(before: Bools, after: Bools, units: Units) -> Estimate:
+def resampled_confidence(confidence: float) -> tuple[float, float]:
+    """The confidence to read off the resamples, and by what to stretch that interval to reach the one asked for."""
+    if confidence <= MOST_CONFIDENCE:
+        return confidence, 1.0
+    return MOST_CONFIDENCE, z(confidence) / z(MOST_CONFIDENCE)
+
+
+def paired_share(before: Bools, after: Bools, units: Units, confidence: float = 0.95) -> Estimate:
     """The change of the share of marked rows, on as many rows as the units are worth for those that change."""
     gained, lost = (units.mean(marked.astype(np.float64)) for marked in (after & ~before, before & ~after))
     effective = units.effective_rows((before != after).astype(np.float64))
-    return paired_difference(gained * effective, lost * effective, effective)
+    return paired_difference(gained * effective, lost * effective, effective, confidence)
 
 
 def _ratio_error(sums: Floats, groups: int) -> tuple[Floats, Floats]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from experiment_core.answers import Answers
 from experiment_core.intervals import Estimate
 from experiment_core.summary import Summary
 
@@ -27,15 +28,36 @@ METRICS: Mapping[str, Words] = {
 }
 
 
-def sentence(summary: Summary) -> str:
-    """For instance "cheaper by 57 % [55, 59]; p95 change not distinguishable; 73 % [70, 76] agree at 0.85"."""
+def sentence(summary: Summary, answers: Answers | None = None) -> str:
+    """For instance "cheaper by 57 % [55, 59]; p95 change not distinguishable; 73 % [70, 76] agree at 0.85".
+
+    Where the logged model was asked again, agreement is told beside its own.
+    """
     if summary.coverage.evaluable == 0:
         return "nothing to compare: no row of this window can be evaluated under the candidate"
     parts = [change_in_words(summary.deltas[metric].percent, words) for metric, words in METRICS.items()]
     agreement = summary.agreement
     if agreement.scored:
         parts.append(f"{amount(agreement.rate.scaled(100), '%')} agree at {agreement.threshold:g}")
+    if answers is not None and answers.floor is not None:
+        parts.append(excess_in_words(answers))
     return "; ".join(parts)
+
+
+def excess_in_words(answers: Answers) -> str:
+    """How the called pairs' disagreement compares with that of the logged model asked again."""
+    floor = answers.floor
+    assert floor is not None, "the caller has seen that there is one"
+    rate = floor.scored.agreement.rate
+    own = f"the logged model agrees with itself in {amount(rate.scaled(100), '%')}" if rate.value is not None else ""
+    excess = floor.excess
+    if excess.value is None:
+        return own or "how far the logged model agrees with itself is unknown"
+    if not excess.interval.excludes(0):
+        return f"{own}, and disagreement beyond that is not distinguishable"
+    if excess.value < 0:
+        return f"{own}, and differs from itself more than the candidate from it"
+    return f"{own}, so {amount(excess.scaled(100), 'pp')} of the called answers differ beyond its own noise"
 
 
 def change_in_words(change: Estimate, words: Words) -> str:

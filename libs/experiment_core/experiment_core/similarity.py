@@ -40,7 +40,9 @@ def histogram(scores: Floats) -> tuple[int, ...]:
     return tuple(int(count) for count in np.bincount(buckets, minlength=BINS))
 
 
-def agreement(scores: Floats, threshold: float = THRESHOLD, units: Units | None = None) -> Agreement:
+def agreement(
+    scores: Floats, threshold: float = THRESHOLD, units: Units | None = None, confidence: float = 0.95
+) -> Agreement:
     """Agreement at `threshold`, by the units that the scores belong to (each pair its own when None)."""
     scored = ~np.isnan(scores)
     count = int(np.count_nonzero(scored))
@@ -48,11 +50,11 @@ def agreement(scores: Floats, threshold: float = THRESHOLD, units: Units | None 
     weight = np.ones(count) if units is None else units.weight[scored]
     owners = Units.of(count) if units is None else Units.of(count, units.of_row[scored], weight)
     effective = owners.effective_rows(agree)
-    rate = proportion(owners.mean(agree) * effective, effective)
+    rate = proportion(owners.mean(agree) * effective, effective, confidence)
     return Agreement(threshold, count, len(scores) - count, rate, effective)
 
 
-def excess_disagreement(candidate: Agreement, floor: Agreement) -> Estimate:
+def excess_disagreement(candidate: Agreement, floor: Agreement, confidence: float = 0.95) -> Estimate:
     """By how much more the candidate disagrees with the baseline than the baseline with itself.
 
     `floor` comes from calling the baseline again: a model that answers unlike itself has no business to be blamed for
@@ -63,7 +65,7 @@ def excess_disagreement(candidate: Agreement, floor: Agreement) -> Estimate:
             f"agreement at {candidate.threshold} and at {floor.threshold} do not compare: use one threshold"
         )
     agreeing = ((side.rate.value or 0.0) * side.effective for side in (floor, candidate))
-    return independent_difference(next(agreeing), floor.effective, next(agreeing), candidate.effective)
+    return independent_difference(next(agreeing), floor.effective, next(agreeing), candidate.effective, confidence)
 
 
 def buckets(scores: Floats, high: float = HIGH, mild: float = MILD) -> Ints:

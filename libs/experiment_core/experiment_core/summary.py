@@ -98,37 +98,38 @@ class Summary:
     tail: Tail
 
 
-def summarise(rows: Rows, seed: int, threshold: float = THRESHOLD) -> Summary:
+def summarise(rows: Rows, seed: int, threshold: float = THRESHOLD, confidence: float = 0.95) -> Summary:
     """Compare the sides of `rows`. The same rows and seed give the same answer to the last digit.
 
     Rows that cannot be evaluated are counted and left out on both sides. Intervals are paired; by cluster where rows
-    have one; weighted where rows weigh unlike. They tell the error of sampling rows. What a projection may be off by
-    comes on top: `Estimate.widened`.
+    have one; weighted where rows weigh unlike; at 95 %, or another confidence (see `stopping`). They tell the error of
+    sampling rows. What a projection may be off by comes on top: `Estimate.widened`.
     """
     kept = rows.take(rows.evaluable())
     units = kept.units()
-    resampler = Resampler(units, seed)
-    latency = _latency_changes(kept, units, seed)
+    resampler = Resampler(units, seed, confidence)
+    latency = _latency_changes(kept, units, seed, confidence)
     deltas = {"cost_nano": _paired(resampler, kept.baseline.cost_nano, kept.candidate.cost_nano)}
     deltas |= {f"latency_{name}_ms": Delta(c.absolute, c.relative.scaled(100)) for name, c in latency.items()}
-    deltas["error_rate"] = _error_delta(kept, units)
+    deltas["error_rate"] = _error_delta(kept, units, confidence)
     for name in ("input_tokens", "output_tokens"):
         deltas[name] = _paired(resampler, getattr(kept.baseline, name), getattr(kept.candidate, name))
     scored = ~np.isnan(kept.similarity)
     return Summary(
-        _side(kept.baseline, units, resampler, {name: c.baseline for name, c in latency.items()}),
-        _side(kept.candidate, units, resampler, {name: c.candidate for name, c in latency.items()}),
+        _side(kept.baseline, resampler, {name: c.baseline for name, c in latency.items()}),
+        _side(kept.candidate, resampler, {name: c.candidate for name, c in latency.items()}),
         deltas,
-        _routes(kept, units),
+        _routes(kept, units, confidence),
         resampler.ratio(np.where(scored, kept.similarity, 0.0), scored.astype(np.float64)),
         histogram(kept.similarity),
-        agreement(kept.similarity, threshold, units),
-        _coverage(rows, kept, units),
+        agreement(kept.similarity, threshold, units, confidence),
+        _coverage(rows, kept, units, confidence),
         _tail(kept, resampler),
     )
 
 
-def _side(side: Side, units: Units, resampler: Resampler, latency: dict[str, Estimate]) -> SideSummary:
+def _side(side: Side, resampler: Resampler, latency: dict[str, Estimate]) -> SideSummary:
+    units = resampler.units
     cost = side.cost_nano.astype(np.float64)
     return SideSummary(
         len(side),
@@ -136,7 +137,7 @@ def _side(side: Side, units: Units, resampler: Resampler, latency: dict[str, Est
         resampler.mean(cost),
         latency,
         _time_to_success(side, units),
-        _rate(~side.ok, units),
+        _rate(~side.ok, units, resampler.confidence),
         resampler.mean(side.input_tokens.astype(np.float64)),
         resampler.mean(side.output_tokens.astype(np.float64)),
     )
@@ -147,11 +148,11 @@ def _even(units: Units) -> bool:
     return bool(np.all(units.weight == 1.0))
 
 
-def _rate(marked: Bools, units: Units) -> Estimate:
+def _rate(marked: Bools, units: Units, confidence: float) -> Estimate:
     """The share of marked rows: Wilson on as many rows as the units are worth."""
     values = marked.astype(np.float64)
     effective = units.effective_rows(values)
-    return proportion(units.mean(values) * effective, effective)
+    return proportion(units.mean(values) * effective, effective, confidence)
 
 
 def _paired(resampler: Resampler, baseline: Ints, candidate: Ints) -> Delta:
@@ -159,22 +160,22 @@ def _paired(resampler: Resampler, baseline: Ints, candidate: Ints) -> Delta:
     return Delta(resampler.mean(after - before), resampler.ratio(after, before).scaled(100, -100))
 
 
-def _error_delta(rows: Rows, units: Units) -> Delta:
+def _error_delta(rows: Rows, units: Units, confidence: float) -> Delta:
     """The change of the error rate, from the rows that fail on one side alone."""
-    absolute = _share_change(~rows.baseline.ok, ~rows.candidate.ok, rows, units)
+    absolute = _share_change(~rows.baseline.ok, ~rows.candidate.ok, rows, units, confidence)
     return Delta(absolute, absolute.scaled(100))
 
 
-def _share_change(before: Bools, after: Bools, rows: Rows, units: Units) -> Estimate:
+def _share_change(before: Bools, after: Bools, rows: Rows, units: Units, confidence: float) -> Estimate:
     """The change of the share of marked rows; 0 by construction where every row reuses the logged call."""
     if len(rows) and np.all(rows.evidence == REUSED):
         return Estimate(0.0, Interval(0.0, 0.0))
-    return paired_share(before, after, units)
+    return paired_share(before, after, units, confidence)
 
 
-def _latency_changes(rows: Rows, units: Units, seed: int) -> dict[str, Change]:
+def _latency_changes(rows: Rows, units: Units, seed: int, confidence: float) -> dict[str, Change]:
     columns = [Column(np.where(side.ok, side.latency_ms, np.nan), units) for side in (rows.baseline, rows.candidate)]
-    return {name: change(columns[0], columns[1], units, q, seed) for name, q in PERCENTILES.items()}
+    return {name: change(columns[0], columns[1], units, q, seed, confidence) for name, q in PERCENTILES.items()}
 
 
 def _time_to_success(side: Side, units: Units) -> dict[str, float | None]:
@@ -183,18 +184,18 @@ def _time_to_success(side: Side, units: Units) -> dict[str, float | None]:
     return {name: None if value is None or value > NEVER_MS / 1e9 else value for name, value in found.items()}
 
 
-def _routes(rows: Rows, units: Units) -> tuple[Route, ...]:
+def _routes(rows: Rows, units: Units, confidence: float) -> tuple[Route, ...]:
     """Models by their share of the candidate's traffic, largest first; requests that reached none are left out."""
     found = []
     for code, name in enumerate(rows.models):
         before, after = rows.baseline.model == code, rows.candidate.model == code
         if before.any() or after.any():
             first, second = (units.mean(marked.astype(np.float64)) for marked in (before, after))
-            found.append(Route(name, first, second, _share_change(before, after, rows, units)))
+            found.append(Route(name, first, second, _share_change(before, after, rows, units, confidence)))
     return tuple(sorted(found, key=lambda route: (-route.candidate_share, route.model)))
 
 
-def _coverage(rows: Rows, kept: Rows, units: Units) -> Coverage:
+def _coverage(rows: Rows, kept: Rows, units: Units, confidence: float) -> Coverage:
     counts = np.bincount(rows.evidence, minlength=len(EVIDENCE))
     spend, known = (inner(table.weight, table.baseline.cost_nano.astype(np.float64)) for table in (rows, kept))
     return Coverage(
@@ -202,7 +203,7 @@ def _coverage(rows: Rows, kept: Rows, units: Units) -> Coverage:
         len(kept),
         {name: int(count) for name, count in zip(EVIDENCE, counts, strict=True)},
         known / spend if spend > 0 else 1.0,
-        _rate(kept.rerouted(), units),
+        _rate(kept.rerouted(), units, confidence),
         units.count,
     )
 

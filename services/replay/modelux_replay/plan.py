@@ -149,7 +149,8 @@ RESULTS = pa.schema(
 
 Null: cost, latency and time to first token of a candidate that cannot be evaluated, what was not measured, similarity
 that was not scored, `reproduced` where there is no trace, `propensity` where no split led to the logged choice.
-Statuses are `ok` or `error`; empty of a candidate that cannot be evaluated, and of a logged model that was not asked again.
+Statuses are `ok` or `error`; empty of a candidate that cannot be evaluated, and of a logged model that was not asked
+again.
 """
 
 PAIRS = pa.schema(
