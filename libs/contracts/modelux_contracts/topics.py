@@ -13,9 +13,11 @@ from modelux.events.v1.experiment_pb2 import (
     ExperimentCommand,
     ExperimentCompleted,
     ExperimentPair,
+    ExperimentRegressionDetected,
     ExperimentResults,
     ExperimentSamples,
     ExperimentScore,
+    RolloutChanged,
 )
 from modelux.events.v1.health_pb2 import ProviderHealthChanged
 from modelux.events.v1.judge_pb2 import JudgeCommand, JudgeCompleted, JudgeVerdict
@@ -58,6 +60,10 @@ EXPERIMENT_CALLS = Topic("experiment.calls", RequestCompleted, "response_sampler
 EXPERIMENT_PAIRS = Topic("experiment.pairs", ExperimentPair, "response_sampler", ("embedding",), key="experiment_id")
 EXPERIMENT_SCORES = Topic("experiment.scores", ExperimentScore, "embedding", ("replay",), key="experiment_id")
 EXPERIMENT_COMPLETED = Topic("experiment.completed", ExperimentCompleted, "replay", (), key="organization_id")
+EXPERIMENT_REGRESSION_DETECTED = Topic(
+    "experiment.regression_detected", ExperimentRegressionDetected, "replay", (), key="organization_id"
+)
+ROLLOUT_CHANGED = Topic("rollout.changed", RolloutChanged, "replay", (), key="organization_id")
 JUDGE_COMMANDS = Topic("judge.commands", JudgeCommand, "judge", ("judge",), key="judge_run_id")
 JUDGE_CALLS = Topic("judge.calls", RequestCompleted, "judge", ("ingest",), key="project_id")
 JUDGE_VERDICTS = Topic("judge.verdicts", JudgeVerdict, "judge", ("ingest",), key="judge_run_id")
@@ -82,6 +88,8 @@ TOPICS: Mapping[str, Topic] = {
         EXPERIMENT_PAIRS,
         EXPERIMENT_SCORES,
         EXPERIMENT_COMPLETED,
+        EXPERIMENT_REGRESSION_DETECTED,
+        ROLLOUT_CHANGED,
         JUDGE_COMMANDS,
         JUDGE_CALLS,
         JUDGE_VERDICTS,

@@ -34,7 +34,7 @@ class ExperimentResults(_message.Message):
     def __init__(self, experiment_id: _Optional[str] = ..., organization_id: _Optional[str] = ..., project_id: _Optional[str] = ..., unit: _Optional[int] = ..., part: _Optional[int] = ..., rows: _Optional[int] = ..., arrow: _Optional[bytes] = ...) -> None: ...
 
 class ExperimentCompleted(_message.Message):
-    __slots__ = ("experiment_id", "organization_id", "project_id", "name", "status", "reason", "rows", "at_us", "cost_delta_percent", "latency_p50_delta_percent", "latency_p95_delta_percent", "error_rate_delta_points", "coverage", "cost_weighted_coverage", "sentence")
+    __slots__ = ("experiment_id", "organization_id", "project_id", "name", "status", "reason", "rows", "at_us", "cost_delta_percent", "latency_p50_delta_percent", "latency_p95_delta_percent", "error_rate_delta_points", "coverage", "cost_weighted_coverage", "sentence", "verdict", "schedule_id")
     EXPERIMENT_ID_FIELD_NUMBER: _ClassVar[int]
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +50,8 @@ class ExperimentCompleted(_message.Message):
     COVERAGE_FIELD_NUMBER: _ClassVar[int]
     COST_WEIGHTED_COVERAGE_FIELD_NUMBER: _ClassVar[int]
     SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_ID_FIELD_NUMBER: _ClassVar[int]
     experiment_id: str
     organization_id: str
     project_id: str
@@ -65,7 +67,51 @@ class ExperimentCompleted(_message.Message):
     coverage: float
     cost_weighted_coverage: float
     sentence: str
-    def __init__(self, experiment_id: _Optional[str] = ..., organization_id: _Optional[str] = ..., project_id: _Optional[str] = ..., name: _Optional[str] = ..., status: _Optional[str] = ..., reason: _Optional[str] = ..., rows: _Optional[int] = ..., at_us: _Optional[int] = ..., cost_delta_percent: _Optional[float] = ..., latency_p50_delta_percent: _Optional[float] = ..., latency_p95_delta_percent: _Optional[float] = ..., error_rate_delta_points: _Optional[float] = ..., coverage: _Optional[float] = ..., cost_weighted_coverage: _Optional[float] = ..., sentence: _Optional[str] = ...) -> None: ...
+    verdict: str
+    schedule_id: str
+    def __init__(self, experiment_id: _Optional[str] = ..., organization_id: _Optional[str] = ..., project_id: _Optional[str] = ..., name: _Optional[str] = ..., status: _Optional[str] = ..., reason: _Optional[str] = ..., rows: _Optional[int] = ..., at_us: _Optional[int] = ..., cost_delta_percent: _Optional[float] = ..., latency_p50_delta_percent: _Optional[float] = ..., latency_p95_delta_percent: _Optional[float] = ..., error_rate_delta_points: _Optional[float] = ..., coverage: _Optional[float] = ..., cost_weighted_coverage: _Optional[float] = ..., sentence: _Optional[str] = ..., verdict: _Optional[str] = ..., schedule_id: _Optional[str] = ...) -> None: ...
+
+class ExperimentRegressionDetected(_message.Message):
+    __slots__ = ("schedule_id", "experiment_id", "organization_id", "project_id", "name", "at_us", "sentence", "verdict_json")
+    SCHEDULE_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_JSON_FIELD_NUMBER: _ClassVar[int]
+    schedule_id: str
+    experiment_id: str
+    organization_id: str
+    project_id: str
+    name: str
+    at_us: int
+    sentence: str
+    verdict_json: bytes
+    def __init__(self, schedule_id: _Optional[str] = ..., experiment_id: _Optional[str] = ..., organization_id: _Optional[str] = ..., project_id: _Optional[str] = ..., name: _Optional[str] = ..., at_us: _Optional[int] = ..., sentence: _Optional[str] = ..., verdict_json: _Optional[bytes] = ...) -> None: ...
+
+class RolloutChanged(_message.Message):
+    __slots__ = ("rollout_id", "experiment_id", "organization_id", "project_id", "routing_config_id", "status", "percent", "reason", "at_us")
+    ROLLOUT_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPERIMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    ROUTING_CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    PERCENT_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    AT_US_FIELD_NUMBER: _ClassVar[int]
+    rollout_id: str
+    experiment_id: str
+    organization_id: str
+    project_id: str
+    routing_config_id: str
+    status: str
+    percent: int
+    reason: str
+    at_us: int
+    def __init__(self, rollout_id: _Optional[str] = ..., experiment_id: _Optional[str] = ..., organization_id: _Optional[str] = ..., project_id: _Optional[str] = ..., routing_config_id: _Optional[str] = ..., status: _Optional[str] = ..., percent: _Optional[int] = ..., reason: _Optional[str] = ..., at_us: _Optional[int] = ...) -> None: ...
 
 class SampledRow(_message.Message):
     __slots__ = ("row", "request_id", "started_at_us", "side", "model", "provider", "credential_id")

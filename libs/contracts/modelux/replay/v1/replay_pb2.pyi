@@ -64,7 +64,7 @@ class Pilot(_message.Message):
     def __init__(self, size: _Optional[int] = ...) -> None: ...
 
 class ExperimentSpec(_message.Message):
-    __slots__ = ("project_id", "name", "hypothesis", "mode", "candidate_policy", "candidate_config_json", "window_start", "window_end", "filter", "sample", "spend_cap_nano", "run_tag", "pilot")
+    __slots__ = ("project_id", "name", "hypothesis", "mode", "candidate_policy", "candidate_config_json", "window_start", "window_end", "filter", "sample", "spend_cap_nano", "run_tag", "pilot", "criteria_json")
     PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     HYPOTHESIS_FIELD_NUMBER: _ClassVar[int]
@@ -78,6 +78,7 @@ class ExperimentSpec(_message.Message):
     SPEND_CAP_NANO_FIELD_NUMBER: _ClassVar[int]
     RUN_TAG_FIELD_NUMBER: _ClassVar[int]
     PILOT_FIELD_NUMBER: _ClassVar[int]
+    CRITERIA_JSON_FIELD_NUMBER: _ClassVar[int]
     project_id: str
     name: str
     hypothesis: str
@@ -91,7 +92,8 @@ class ExperimentSpec(_message.Message):
     spend_cap_nano: int
     run_tag: str
     pilot: Pilot
-    def __init__(self, project_id: _Optional[str] = ..., name: _Optional[str] = ..., hypothesis: _Optional[str] = ..., mode: _Optional[str] = ..., candidate_policy: _Optional[str] = ..., candidate_config_json: _Optional[bytes] = ..., window_start: _Optional[str] = ..., window_end: _Optional[str] = ..., filter: _Optional[_Union[Filter, _Mapping]] = ..., sample: _Optional[_Union[Sample, _Mapping]] = ..., spend_cap_nano: _Optional[int] = ..., run_tag: _Optional[str] = ..., pilot: _Optional[_Union[Pilot, _Mapping]] = ...) -> None: ...
+    criteria_json: bytes
+    def __init__(self, project_id: _Optional[str] = ..., name: _Optional[str] = ..., hypothesis: _Optional[str] = ..., mode: _Optional[str] = ..., candidate_policy: _Optional[str] = ..., candidate_config_json: _Optional[bytes] = ..., window_start: _Optional[str] = ..., window_end: _Optional[str] = ..., filter: _Optional[_Union[Filter, _Mapping]] = ..., sample: _Optional[_Union[Sample, _Mapping]] = ..., spend_cap_nano: _Optional[int] = ..., run_tag: _Optional[str] = ..., pilot: _Optional[_Union[Pilot, _Mapping]] = ..., criteria_json: _Optional[bytes] = ...) -> None: ...
 
 class Promotion(_message.Message):
     __slots__ = ("routing_config_id", "slug", "version", "mode", "weight", "at_us", "actor")
@@ -112,7 +114,7 @@ class Promotion(_message.Message):
     def __init__(self, routing_config_id: _Optional[str] = ..., slug: _Optional[str] = ..., version: _Optional[int] = ..., mode: _Optional[str] = ..., weight: _Optional[float] = ..., at_us: _Optional[int] = ..., actor: _Optional[str] = ...) -> None: ...
 
 class ExperimentRecord(_message.Message):
-    __slots__ = ("id", "organization_id", "spec", "candidate_reference", "window_start_us", "window_end_us", "status", "status_reason", "rows_total", "rows_done", "created_at_us", "started_at_us", "finished_at_us", "created_by", "seed", "summary_json", "promotions", "budget_id", "spent_nano")
+    __slots__ = ("id", "organization_id", "spec", "candidate_reference", "window_start_us", "window_end_us", "status", "status_reason", "rows_total", "rows_done", "created_at_us", "started_at_us", "finished_at_us", "created_by", "seed", "summary_json", "promotions", "budget_id", "spent_nano", "verdict_json", "schedule_id")
     ID_FIELD_NUMBER: _ClassVar[int]
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
@@ -132,6 +134,8 @@ class ExperimentRecord(_message.Message):
     PROMOTIONS_FIELD_NUMBER: _ClassVar[int]
     BUDGET_ID_FIELD_NUMBER: _ClassVar[int]
     SPENT_NANO_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_JSON_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     organization_id: str
     spec: ExperimentSpec
@@ -151,7 +155,9 @@ class ExperimentRecord(_message.Message):
     promotions: _containers.RepeatedCompositeFieldContainer[Promotion]
     budget_id: str
     spent_nano: int
-    def __init__(self, id: _Optional[str] = ..., organization_id: _Optional[str] = ..., spec: _Optional[_Union[ExperimentSpec, _Mapping]] = ..., candidate_reference: _Optional[str] = ..., window_start_us: _Optional[int] = ..., window_end_us: _Optional[int] = ..., status: _Optional[str] = ..., status_reason: _Optional[str] = ..., rows_total: _Optional[int] = ..., rows_done: _Optional[int] = ..., created_at_us: _Optional[int] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., created_by: _Optional[str] = ..., seed: _Optional[int] = ..., summary_json: _Optional[bytes] = ..., promotions: _Optional[_Iterable[_Union[Promotion, _Mapping]]] = ..., budget_id: _Optional[str] = ..., spent_nano: _Optional[int] = ...) -> None: ...
+    verdict_json: bytes
+    schedule_id: str
+    def __init__(self, id: _Optional[str] = ..., organization_id: _Optional[str] = ..., spec: _Optional[_Union[ExperimentSpec, _Mapping]] = ..., candidate_reference: _Optional[str] = ..., window_start_us: _Optional[int] = ..., window_end_us: _Optional[int] = ..., status: _Optional[str] = ..., status_reason: _Optional[str] = ..., rows_total: _Optional[int] = ..., rows_done: _Optional[int] = ..., created_at_us: _Optional[int] = ..., started_at_us: _Optional[int] = ..., finished_at_us: _Optional[int] = ..., created_by: _Optional[str] = ..., seed: _Optional[int] = ..., summary_json: _Optional[bytes] = ..., promotions: _Optional[_Iterable[_Union[Promotion, _Mapping]]] = ..., budget_id: _Optional[str] = ..., spent_nano: _Optional[int] = ..., verdict_json: _Optional[bytes] = ..., schedule_id: _Optional[str] = ...) -> None: ...
 
 class PreflightRequest(_message.Message):
     __slots__ = ("actor", "spec")
