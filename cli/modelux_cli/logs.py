@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from modelux_cli.api import Api
+from modelux_contracts.sources import MADE
 
 Row = dict[str, Any]
 
@@ -48,7 +49,7 @@ def _line(row: Row) -> Iterator[str]:
     yield money(row["cost_usd"])
     yield str(row["status"])
     if row.get("source"):
-        yield f"imported: {row['source']}"
+        yield _origin(row["source"])
 
 
 def trace_lines(row: Row) -> Iterator[str]:
@@ -77,7 +78,11 @@ def trace_lines(row: Row) -> Iterator[str]:
     yield f"  project: {row['project_id']}"
     yield f"  config: {_config(row)}"
     if row.get("source"):
-        yield f"  imported: {row['source']}"
+        yield f"  {_origin(row['source'])}"
+
+
+def _origin(source: str) -> str:
+    return f"called by: {source}" if source in MADE else f"imported: {source}"
 
 
 def _ended(attempt: Row) -> str:

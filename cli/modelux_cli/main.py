@@ -75,7 +75,7 @@ def logs(
     model: Annotated[str, typer.Option(help="Only calls that this model answered.")] = "",
     tag: Annotated[list[str] | None, typer.Option(help="Only calls with this tag, `key=value`; repeatable.")] = None,
     status: Annotated[int | None, typer.Option(help="Only calls answered with this HTTP status.")] = None,
-    source: Annotated[str, typer.Option(help="Only calls that were imported under this name.")] = "",
+    source: Annotated[str, typer.Option(help="Only calls of this origin: a name of imports, or `experiment`.")] = "",
     limit: Annotated[int, typer.Option(help="How many.", min=1, max=200)] = 20,
     json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     url: Annotated[str, typer.Option(help="Management API.", envvar="MODELUX_MANAGE_URL")] = "",

@@ -109,6 +109,7 @@ def test_an_imported_request_says_where_it_came_from_and_what_it_does_not_tell()
     assert lines[0] == "[modelux] req_a1b2c3 gpt-4o-mini - $0.002134 200"
     assert lines[-1] == "  imported: litellm"
     assert "  latency: ttlt_-" in lines
+    assert list(trace_lines(ROW | {"source": "experiment"}))[-1] == "  called by: experiment"
 
 
 @pytest.mark.parametrize(

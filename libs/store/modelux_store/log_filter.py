@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 
+from modelux_contracts.sources import MADE
+
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """All conditions must hold; None and an empty mapping mean any.
+    """All conditions must hold; None and an empty mapping mean any, but see `source`.
 
     Times are microseconds since the epoch, `start_us` within and `end_us` without; costs nano-USD, latencies in us.
     `model` and `provider` are those that answered; `requested_model` is as the caller wrote it.
@@ -33,7 +35,7 @@ class LogFilter:
     max_status: int | None = None
     outcome: str | None = None
     source: str | None = None
-    """Empty: served by a proxy."""
+    """Empty: served by a proxy. None: any but the calls that experiments and judge runs made."""
     error_code: str | None = None
     min_cost_nano: int | None = None
     max_cost_nano: int | None = None
@@ -44,6 +46,8 @@ class LogFilter:
         """SQL of our own making with `{name:Type}` places, and the values for them."""
         clauses = [sql for name, sql in _CLAUSES.items() if getattr(self, name) is not None]
         values = {name: getattr(self, name) for name in _CLAUSES if getattr(self, name) is not None}
+        if self.source is None:
+            clauses.append(_TRAFFIC)
         for clause, names in self._tag_conditions():
             clauses.append(clause)
             values |= names
@@ -61,6 +65,7 @@ class LogFilter:
         return repr((parts, sorted(self.tags.items()))).encode()
 
 
+_TRAFFIC = f"source NOT IN {MADE!r}"
 _MOMENT = "fromUnixTimestamp64Micro({{{}:Int64}}, 'UTC')"
 _CLAUSES: Mapping[str, str] = {
     "organization_id": "organization_id = {organization_id:String}",

@@ -53,7 +53,9 @@ class LogRow:
     usage_extras: Mapping[str, int]
     """What few calls have, by its name in `routing_core.types.UsageExtras`."""
     source: str
-    """Empty where a proxy served it, else the name of the history that it was imported with."""
+    """Empty where a proxy served it, `experiment` or `judge` where such a run made it, else the name of the history
+    that it was imported with.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,12 @@ from modelux_store.analytics import Analytics
 from modelux_store.log_filter import LogFilter
 from modelux_store.logs import InvalidCursor, Logs
 from modelux_store.migrate import migrate_clickhouse
+from modelux_store.spending import Logged, Spending
 
 NOW_US = 1_770_000_000_000_000
 HOUR_US = 3_600_000_000
 COUNT = 60
+SOURCES = ("", "litellm", "experiment", "judge")
 
 
 @pytest.fixture(scope="module")
@@ -219,3 +221,24 @@ async def test_a_cursor_holds_only_for_its_list(logs: Logs) -> None:
             await logs.page(wanted, cursor=forged)
     with pytest.raises(InvalidCursor):
         await Logs(logs._analytics, b"another key").page(LogFilter("org_1"), cursor=cursor)
+
+
+async def test_calls_of_experiments_are_listed_where_asked_for_and_count_as_spent(logs: Logs, url: str) -> None:
+    columns = {
+        "request_id": [f"req_{source}" for source in SOURCES],
+        "organization_id": ["org_3"] * 4,
+        "project_id": ["proj_3"] * 4,
+        "started_at": [NOW_US - HOUR_US] * 4,
+        "source": list(SOURCES),
+        "cost_nano": [1, 20, 300, 4_000],
+        "version": [1] * 4,
+    }
+    analytics = await Analytics.open(url)
+    await analytics.insert("requests", columns)
+    await analytics.close()
+    assert await all_pages(logs, LogFilter("org_3"), 9) == ["req_litellm", "req_"]
+    for source in SOURCES:
+        assert await all_pages(logs, LogFilter("org_3", source=source), 9) == [f"req_{source}"]
+    assert await logs.get("org_3", "req_experiment") is not None
+    spent = await logs.spent(Spending("org_3", "proj_3", "project", "", 0, 0, {"proj_3": 0}))
+    assert spent == {"proj_3": Logged(4_301, 3)}

@@ -125,6 +125,8 @@ async def test_logged_prompts_like_a_text_are_found(tmp_path: Path, clickhouse: 
     async with serving(tmp_path, EmbeddingSettings(index_refresh_s=0), url) as ask:
         told = await ask.similar(text="please reset my password")
         assert ([each.request_id for each in told.neighbours], told.indexed) == (["req_1", "req_2"], 2)
+        await _logged(log, "proj", {"req_6": "reset my password, please"}, source="experiment")
+        assert (await ask.similar(text="please reset my password")).indexed == 2
         # Told again by the bus, and one that is new.
         await _logged(log, "proj", {"req_2": "weather in Lisbon", "req_5": "password reset, please"})
         told = await ask.similar(vector=vectors(["password reset, please"])[0].tobytes())
@@ -136,7 +138,7 @@ async def test_logged_prompts_like_a_text_are_found(tmp_path: Path, clickhouse: 
     await log.close()
 
 
-async def _logged(log: Analytics, project: str, prompts: dict[str, str]) -> None:
+async def _logged(log: Analytics, project: str, prompts: dict[str, str], source: str = "") -> None:
     bodies = [
         json.dumps({"messages": [{"role": "user", "content": each}]}) if each else "" for each in prompts.values()
     ]
@@ -146,6 +148,7 @@ async def _logged(log: Analytics, project: str, prompts: dict[str, str]) -> None
         "project_id": [project] * len(prompts),
         "started_at": [datetime(2026, 1, 1, tzinfo=UTC)] * len(prompts),
         "request_body": bodies,
+        "source": [source] * len(prompts),
         "version": [1] * len(prompts),
     }
     await log.insert("requests", columns)

@@ -12,6 +12,7 @@ from modelux.events.v1.request_pb2 import RequestCompleted
 from modelux_bus.base import Delivery, Message
 from modelux_bus.consume import InvalidMessage, Overloaded
 from modelux_contracts import codec
+from modelux_contracts.sources import MADE
 from modelux_contracts.topics import PRICE_UNKNOWN, PROVIDER_HEALTH_CHANGED, RUN_LOOPING
 from modelux_ingest import metrics
 from modelux_ingest.rows import attempt_columns, flaw, request_columns
@@ -75,10 +76,19 @@ class Writer:
         await self._stored(deliveries, _token(deliveries, tail=None))
         return []
 
-    async def _stored(self, deliveries: Sequence[Delivery], token: str) -> list[RequestCompleted]:
+    async def handle_made(self, deliveries: Sequence[Delivery]) -> Sequence[Message]:
+        """The same for calls that experiments and judge runs made: as no caller waited for them, they say nothing of
+        health and belong to no run. That a price is unknown is news of theirs, too.
+        """
+        events = await self._stored(deliveries, _token(deliveries), _not_made)
+        return [_unpriced(each) for each in self._unknown_prices.observe(events)]
+
+    async def _stored(
+        self, deliveries: Sequence[Delivery], token: str, flaw_of: Callable[[RequestCompleted], str | None] = flaw
+    ) -> list[RequestCompleted]:
         """The events of the deliveries, written."""
         try:
-            events = [_decode(index, delivery) for index, delivery in enumerate(deliveries)]
+            events = [_decode(index, delivery, flaw_of) for index, delivery in enumerate(deliveries)]
             await self._linger(len(events))
             await self._store(events, token)
         except InvalidMessage:
@@ -148,13 +158,18 @@ class Writer:
             await self._sleep(self._linger_s - since_s)
 
 
-def _decode(index: int, delivery: Delivery) -> RequestCompleted:
+def _not_made(event: RequestCompleted) -> str | None:
+    named = f"source {event.source[:40]!r} is not one of {', '.join(MADE)}"
+    return flaw(event) or (None if event.source in MADE else named)
+
+
+def _decode(index: int, delivery: Delivery, flaw_of: Callable[[RequestCompleted], str | None]) -> RequestCompleted:
     message = delivery.message
     try:
         event = codec.decode(RequestCompleted, message.value, message.headers)
     except codec.Undecodable as error:
         raise InvalidMessage(index, str(error)) from error
-    if reason := flaw(event):
+    if reason := flaw_of(event):
         raise InvalidMessage(index, reason)
     return event
 

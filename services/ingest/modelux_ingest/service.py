@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from modelux_bus.consume import consume
-from modelux_contracts.topics import EXPERIMENT_RESULTS, LOG_IMPORTED, REQUEST_COMPLETED
+from modelux_contracts.topics import EXPERIMENT_CALLS, EXPERIMENT_RESULTS, LOG_IMPORTED, REQUEST_COMPLETED
 from modelux_ingest import metrics
 from modelux_ingest.consumer import Writer
 from modelux_ingest.experiments import ResultsWriter
@@ -35,7 +35,7 @@ class IngestSettings:
 
 @asynccontextmanager
 async def serve(settings: IngestSettings, platform: Platform) -> AsyncIterator[Tasks]:
-    """Reads requests, served and imported, and results of experiments; writes ClickHouse, tells of health."""
+    """Reads requests, served, imported or made by ourselves, and results of experiments; writes ClickHouse."""
     prepared = asyncio.Event()
     platform.readiness[GROUP] = lambda: None if prepared.is_set() else "waiting for ClickHouse"
     counted = metrics.meters()
@@ -45,6 +45,7 @@ async def serve(settings: IngestSettings, platform: Platform) -> AsyncIterator[T
     handlers = {
         REQUEST_COMPLETED.name: writer.handle,
         LOG_IMPORTED.name: writer.handle_imported,
+        EXPERIMENT_CALLS.name: writer.handle_made,
         EXPERIMENT_RESULTS.name: ResultsWriter(platform.analytics).handle,
     }
 

@@ -259,6 +259,33 @@ async def test_history_is_stored_and_is_no_news(ready: Analytics, make_event: Ev
         assert rows == [{"source": "litellm", "n": 20}]
 
 
+async def test_what_an_experiment_called_is_stored_and_says_nothing_of_health(
+    ready: Analytics, make_event: EventMaker
+) -> None:
+    found = Repeats(budget_id="bud_1", tag="run_id", value="run_7", calls=20)
+    attempt = AttemptRecord(number=1, model="new", provider="openai", kind="timeout", price_unknown=True)
+    events = [make_event(n * 100, attempts=[attempt], source="experiment", repeats=found) for n in range(20)]
+    subject = writer(ready)
+    messages = deliveries(*(message(event) for event in events))
+    (told,) = await subject.handle_made(messages)
+    assert told.topic == "price.unknown"
+    assert await subject.handle_made(messages) == []
+    assert await subject.idle() == []
+    for table in ("requests_once", "attempts_once"):
+        rows = await ready.rows(f"SELECT source, count() AS n FROM {table} GROUP BY source")  # noqa: S608  # ours
+        assert rows == [{"source": "experiment", "n": 20}]
+
+
+@pytest.mark.parametrize("source", ["", "litellm"])
+async def test_what_does_not_say_that_a_run_made_it_is_refused(
+    ready: Analytics, make_event: EventMaker, source: str
+) -> None:
+    good, bad = make_event(1, source="judge"), make_event(2, source=source)
+    with pytest.raises(InvalidMessage, match="source") as refused:
+        await writer(ready).handle_made(deliveries(message(good), message(bad)))
+    assert refused.value.delivery_index == 1
+
+
 async def test_retention_is_set_changed_and_lifted(analytics: Analytics) -> None:
     for days, ttl in ((90, "toIntervalDay(90)"), (90, "toIntervalDay(90)"), (7, "toIntervalDay(7)"), (0, "")):
         await prepare(analytics, days)

@@ -70,7 +70,8 @@ class Log(BaseModel):
     price_version: str
     response_id: str | None
     source: str | None = Field(
-        description="Null where a proxy served it; else the name of the history that it was imported with."
+        description="Null where a proxy served it; `experiment` or `judge` where such a run made it; else the name of "
+        "the history that it was imported with."
     )
 
 

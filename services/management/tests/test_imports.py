@@ -214,6 +214,13 @@ async def test_only_editors_import_and_only_into_their_own_projects(world: World
     assert (await world.send(CSV, world.globex, project_id=world.acme.project_id)).status_code == 404
 
 
+@pytest.mark.parametrize("source", ["experiment", "judge"])
+async def test_history_cannot_pass_for_calls_of_ours(world: World, source: str) -> None:
+    answer = await world.send(CSV, **TIMES, source=source)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "source"
+
+
 async def test_the_operators_prices_and_credentials_are_used(world: World) -> None:
     await world.acme.post(
         "/prices",

@@ -43,6 +43,20 @@ def test_the_share_draws_about_as_many_as_are_allowed(rows: int, most: int) -> N
     assert rows <= most or rows * share <= most * 1_000_000 or share == 1
 
 
+async def test_calls_that_experiments_made_are_no_traffic(acme: Replay, runs: Runs) -> None:
+    await fill(runs.analytics, requests(acme.tenant, 30))
+    for source in ("experiment", "judge"):
+        made = requests(acme.tenant, 30, source=source)
+        for event in made:
+            event.request_id = f"{event.request_id}_{source}"
+        await fill(runs.analytics, made)
+    whole = Window(acme.tenant.organization_id, acme.tenant.project_id, micros(START), micros(NOW))
+    assert await window.count_rows(runs.analytics, whole) == window.Count(30, 0)
+    (part,) = await window.read_slices(runs.analytics, whole)
+    assert (part.rows, len(await window.read_rows(runs.analytics, whole, part))) == (30, 30)
+    assert len(await window.read_calls(runs.analytics, whole)) == 30
+
+
 async def test_filters_choose_rows(acme: Replay, runs: Runs) -> None:
     await fill(runs.analytics, requests(acme.tenant, 120))
     tenant = acme.tenant

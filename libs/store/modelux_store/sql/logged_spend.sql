@@ -4,7 +4,7 @@ SELECT
     /* value */ AS value, toInt64(sum(if(charged_nano > 0, charged_nano, cost_nano))) AS charged_nano,
     toInt64(uniqExact(request_id)) AS requests
 FROM /* table */ FINAL
-WHERE organization_id = {organization_id:String} AND source = ''
+WHERE organization_id = {organization_id:String} AND source IN ('', 'experiment', 'judge')
     AND ({project_id:String} = '' OR project_id = {project_id:String})
     AND /* began */ >= fromUnixTimestamp64Micro({start_us:Int64}, 'UTC')
     AND /* began */ < fromUnixTimestamp64Micro({end_us:Int64}, 'UTC')

@@ -14,6 +14,7 @@ from pydantic import Field
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_bus.base import Bus, BusUnavailable
 from modelux_contracts.errors import Problem, ProblemError
+from modelux_contracts.sources import MADE
 from modelux_management.authorized import Authorized, Caller, Routes
 from modelux_management.imported_views import Imported, imported
 from modelux_management.imports.columns import ColumnMap, parse_map
@@ -62,6 +63,8 @@ async def import_logs(
     """JSONL or CSV with a header, at most 16 MiB; send longer files in pieces, as `modelux import` does. The same rows
     sent again are there once. Imported calls count against no budget and say nothing of health.
     """
+    if query.source in MADE:
+        raise _refused("source", f"{query.source!r} names the calls of runs of ours", "Choose another name.")
     plan = Plan(query.preset, _map(query.map), _spread(query), query.first_row, time.time_ns() // 1000)
     importer = await _importer(caller, query, request.app.state.catalog)
     content = await request.body()

@@ -38,7 +38,11 @@ class LogsQuery(PageQuery):
         None, pattern=r"^([1-5]\d\d|[1-5]xx)$", description="A status such as 429, or a class: 5xx."
     )
     outcome: Outcome | None = None
-    source: _Text = Field(None, description="Only rows that were imported under this name; empty: none of them.")
+    source: _Text = Field(
+        None,
+        description="`experiment` or `judge`: calls that such runs made, which are left out else; another name: rows "
+        "that were imported under it; empty: only what proxies served.",
+    )
     error_code: _Text = None
     start: Moment | None = Field(None, description="From this moment on.")
     end: Moment | None = Field(None, description="Before this moment.")

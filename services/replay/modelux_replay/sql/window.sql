@@ -1,5 +1,5 @@
--- conditions: which requests of the log belong to a window
-organization_id = {organization_id:String} AND project_id = {project_id:String}
+-- conditions: which requests of the log belong to a window; calls that experiments and judge runs made are no traffic
+organization_id = {organization_id:String} AND project_id = {project_id:String} AND source NOT IN ('experiment', 'judge')
   AND started_at >= fromUnixTimestamp64Micro({start_us:Int64}, 'UTC') AND started_at < fromUnixTimestamp64Micro({end_us:Int64}, 'UTC')
   AND ({model:String} = '' OR model = {model:String}) AND ({provider:String} = '' OR provider = {provider:String})
   AND ({end_user_id:String} = '' OR end_user_id = {end_user_id:String})
@@ -27,13 +27,15 @@ ORDER BY started_at, request_id
 
 -- count_calls: how many attempts are on record
 SELECT count() AS calls FROM attempts
-WHERE project_id = {project_id:String} AND request_started_at >= fromUnixTimestamp64Micro({start_us:Int64}, 'UTC')
+WHERE project_id = {project_id:String} AND source NOT IN ('experiment', 'judge')
+  AND request_started_at >= fromUnixTimestamp64Micro({start_us:Int64}, 'UTC')
   AND request_started_at < fromUnixTimestamp64Micro({end_us:Int64}, 'UTC')
 
 -- calls: the attempts, those that were sent
 SELECT model, provider, credential_id, request_started_at AS started_at, kind, status, latency_us, ttft_us, input_tokens, output_tokens
 FROM attempts_once
-WHERE project_id = {project_id:String} AND request_started_at >= fromUnixTimestamp64Micro({start_us:Int64}, 'UTC')
+WHERE project_id = {project_id:String} AND source NOT IN ('experiment', 'judge')
+  AND request_started_at >= fromUnixTimestamp64Micro({start_us:Int64}, 'UTC')
   AND request_started_at < fromUnixTimestamp64Micro({end_us:Int64}, 'UTC')
   AND kind != 'cancelled' AND error_code NOT IN ('circuit_open', 'budget_exceeded', 'price_unknown')
   AND sipHash64(request_id) % 1000000 < {share_ppm:UInt32}
