@@ -24,6 +24,9 @@ class Rules:
         for budget in budgets:
             self._of[budget.organization_id].append(rule_of(budget))
 
+    def of(self, organization_id: str) -> tuple[BudgetRule, ...]:
+        return tuple(self._of.get(organization_id, ()))
+
     def for_key(self, organization_id: str, project_id: str, key_id: str) -> Matcher:
         return compile_rules(self._of.get(organization_id, ()), organization_id, project_id, key_id)
 

@@ -62,6 +62,10 @@ class Spending:
     spender: Spender
     on_cancel: CancelPolicy = "standard"
     """What a call is charged that the caller or we gave up: all that was reserved, or what was seen and some more."""
+    lowers: bool = True
+    """Whether a call that does not fit goes out with a lower limit on output tokens where that does. Callers that weigh
+    answers let it be refused: they would weigh one that is cut off.
+    """
 
 
 async def settled_refusal(spender: Spender, error: Blocked, errors: Iterable[object], request_id: str) -> Blocked:
@@ -183,6 +187,7 @@ class Charge:
             short is None
             or price is None
             or not self.limit
+            or not self._spending.lowers
             or short.meter.unit != "usd"
             or refusal.reason != "exceeded"
         ):

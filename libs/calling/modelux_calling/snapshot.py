@@ -48,6 +48,10 @@ class Builder:
 
     def build(self, snapshot: pb.Snapshot, at_ms: int) -> Tenants:
         """Raises `Refused` with the reason, naming what is wrong."""
+        try:
+            rules = Rules(snapshot.budgets)
+        except ValueError as error:
+            raise Refused(str(error)) from error
         credentials = self._routes(snapshot.credentials)
         configs: dict[str, list[pb.RoutingConfig]] = defaultdict(list)
         for config in snapshot.routing_configs:
@@ -62,11 +66,7 @@ class Builder:
                 known = [CredentialFacts(c.id, c.provider, tuple(c.models)) for c in usable]
                 shared[names] = self.catalog.offers(known, prices, at_ms)
             routes = {c.id: credentials[c.id][1] for c in usable}
-            projects[project.id] = self._project(project, configs[project.id], shared[names], routes)
-        try:
-            rules = Rules(snapshot.budgets)
-        except ValueError as error:
-            raise Refused(str(error)) from error
+            projects[project.id] = self._project(project, configs[project.id], shared[names], routes, rules)
         keys = {bytes(key.hash): _key(key, projects, rules) for key in snapshot.keys}
         until_ms = self.catalog.next_change_ms(at_ms, [_override(price) for price in snapshot.prices])
         return Tenants(snapshot.version, keys, projects, until_ms)
@@ -77,6 +77,7 @@ class Builder:
         configs: Sequence[pb.RoutingConfig],
         offers: Offers,
         routes: Mapping[str, Route],
+        rules: Rules,
     ) -> Project:
         named: dict[str, NamedPolicy] = {}
         archived: set[str] = set()
@@ -103,6 +104,7 @@ class Builder:
             facts,
             project.id.encode(),
             offers.price_version,
+            rules.of(project.organization_id),
         )
 
     def _policy(self, slug: str, version: pb.RoutingConfigVersion) -> NamedPolicy:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from modelux_providers.route import Route
-from routing_core.budgets import Matcher, compile_rules
+from routing_core.budgets import BudgetRule, Matcher, compile_rules
 from routing_core.config import NamedPolicy, Single
 from routing_core.types import Target
 from routing_core.world import Offer
@@ -34,6 +34,8 @@ class Project:
     key: bytes = b""
     """Its id as the bus key."""
     price_version: str = ""
+    budgets: tuple[BudgetRule, ...] = field(default=(), repr=False)
+    """Of its organization: those that hold for it are found for each key, and for each call made in its name."""
     wire: dict[tuple[object, ...], bytes] = field(default_factory=dict, repr=False, compare=False)
     """Encoded parts of events that come again and again."""
     lineups: dict[int, tuple[object, object]] = field(default_factory=dict, repr=False, compare=False)

@@ -145,6 +145,11 @@ class ProviderCall:
         return self._kind is not None
 
     @property
+    def sent(self) -> bool:
+        """Whether bytes may have left."""
+        return self._sent
+
+    @property
     def counted(self) -> bool:
         """True once the provider told a usage that can be believed."""
         return self._usage is not None

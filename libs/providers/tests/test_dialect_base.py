@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from dialect_collect import collect
 
 from modelux_providers.dialects.base import AuthStyle, Headers, auth_headers
 from modelux_providers.dialects.chunks import replay
+from modelux_providers.dialects.collect import collect
 from modelux_providers.dialects.table import DIALECTS
 from routing_core.types import Usage
 

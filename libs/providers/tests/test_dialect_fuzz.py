@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from dialect_collect import collect
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +19,7 @@ from modelux_providers.dialects.base import (
     VendorFacts,
     WireRequest,
 )
+from modelux_providers.dialects.collect import collect
 from modelux_providers.dialects.table import DIALECTS
 
 WORDS = [

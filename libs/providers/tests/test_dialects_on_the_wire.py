@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from dialect_collect import collect
 from openai.types import CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
@@ -23,6 +22,7 @@ from modelux_providers.dialects.base import (
     VendorFacts,
     WireRequest,
 )
+from modelux_providers.dialects.collect import collect
 from modelux_providers.dialects.table import DIALECTS
 from modelux_providers.egress import Guard
 from modelux_providers.simulator.server import Simulator

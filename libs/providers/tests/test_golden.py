@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dialect_collect import collect
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
@@ -30,6 +29,7 @@ from modelux_providers.dialects.base import (
     WireRequest,
 )
 from modelux_providers.dialects.chunks import replay
+from modelux_providers.dialects.collect import collect
 from modelux_providers.dialects.table import DIALECTS
 
 GOLDEN = Path(__file__).parent / "golden"
