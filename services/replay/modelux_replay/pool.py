@@ -135,8 +135,13 @@ def run_unit(unit: Unit) -> Done:
         place = results.schema.get_field_index("weight")
         weights = pa.array([unit.weight] * len(results), pa.float64())
         results = results.set_column(place, "weight", weights)
+    return done(results, unit.constants)
+
+
+def done(results: pa.Table, constants: Mapping[str, str]) -> Done:
+    """Results ready to be told: a table of `RESULTS`, perhaps with more columns; each row gets the constants too."""
     whole = results
-    for name, value in unit.constants.items():
+    for name, value in constants.items():
         whole = whole.append_column(name, pa.array([value] * len(results)).dictionary_encode())
     return Done(len(results), tuple(_parts(whole)), stream_of(_thin(results.select(SUMMARY_COLUMNS)), packed=True))
 
