@@ -1,0 +1,45 @@
+"""How far the candidate's cost may be off: by how many calls escalate, and for want of its tokens."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from experiment_core.summary import Summary
+from modelux_replay.remaining import ASSUMES, Projected, percent_of, remaining
+from modelux_replay.summary_shapes import NANO, Json, estimate
+from modelux_replay.summary_table import Read, ints, text
+
+
+def bounds(table: pa.Table, found: Read) -> Json | None:
+    """What the candidate costs at the least and at the most, where it may or may not escalate."""
+    if not found.rows.evaluable().any():
+        return None
+    low, high = (float(found.rows.weight @ ints(table, f"candidate_cost_{name}_nano")) for name in ("low", "high"))
+    if low == high:
+        return None
+    return {"lowest_total_cost_usd": low / NANO, "highest_total_cost_usd": high / NANO}
+
+
+def projection(table: pa.Table, found: Read, summary: Summary) -> Json | None:
+    """How far the candidate's cost may be off beyond what the intervals of the deltas tell; None: nothing is
+    projected.
+    """
+    if not summary.coverage.evidence["projected"]:
+        return None
+    evidence = text(table, "evidence").to_numpy(zero_copy_only=False)
+    known = evidence != "not_evaluable"
+    names = [text(table, f"{side}_model").to_numpy(zero_copy_only=False)[known] for side in ("baseline", "candidate")]
+    _, codes = np.unique(np.concatenate(names).astype(np.str_), return_inverse=True)
+    baseline, candidate = np.split(codes.astype(np.int64), 2)
+    weight = found.rows.weight[known]
+    costs, before = (ints(table, f"{side}_cost_nano")[known] * weight for side in ("candidate", "baseline"))
+    tokens = (ints(table, f"candidate_{kind}_tokens")[known] * weight for kind in ("input", "output"))
+    total = remaining(Projected(baseline, candidate, evidence[known] == "projected", costs, *tokens))
+    return {
+        "rows": total.naive_rows,
+        "total_cost_usd": estimate(total.nano.scaled(1 / NANO)),
+        "cost_percent": estimate(percent_of(total, float(before.sum()))),
+        "remaining_error": total.remaining_error,
+        "assumes": ASSUMES,
+    }
