@@ -21,10 +21,12 @@ class Asked:
         "arrived_ns",
         "arrived_us",
         "body",
+        "call_id",
         "driven",
         "error_code",
         "first_sent_ns",
         "headers",
+        "key_id",
         "policy",
         "project",
         "purse",
@@ -58,6 +60,9 @@ class Asked:
         self.arrived_us = arrived_us
         self.arrived_ns = arrived_ns
         self.stream = request.stream
+        self.call_id = request.request_id
+        self.key_id = request.key_id
+        """How the record names it; other than the request where that is asked again in its turn."""
         self.driven: Driven[ProviderCall] = Driven()
         self.run: Run | None = None
         self.purse: Purse | None = None

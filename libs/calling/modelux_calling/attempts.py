@@ -64,11 +64,11 @@ class Beginner:
                 _limit(request, charge.limit if charge is not None else project.default_max_tokens),
                 offer.max_output_tokens if offer is not None else None,
                 request.at_ms // 1000,
-                request.request_id,
+                asked.call_id,
                 attempt.logprobs,
             )
         else:
-            call = EmbeddingsCall(asked.raw, target.model, route.vendor, request.request_id)
+            call = EmbeddingsCall(asked.raw, target.model, route.vendor, asked.call_id)
         made = ProviderCall(self._client, route, target, call, terms, until=until, number=number, reason=attempt.reason)
         made.charge = charge
         if not admitted:

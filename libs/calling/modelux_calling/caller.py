@@ -37,7 +37,7 @@ from routing_core.world import World
 class Called:
     """How one call went, whatever its attempts. Amounts in nano-USD, times in µs."""
 
-    request: Request
+    call_id: str
     decision: Decision
     outcomes: tuple[Outcome, ...]
     """Of its attempts, final."""
@@ -87,6 +87,7 @@ class Caller:
         body: bytes,
         request: Request,
         *,
+        call_id: str = "",
         cap: BudgetRule | None = None,
         ids: Mapping[str, str] | None = None,
         halt: Halt = lambda: None,
@@ -97,7 +98,8 @@ class Caller:
 
         Args:
             body: OpenAI request as its caller sent it; its `model` is replaced by that of each attempt.
-            request: as `request_of` reads it, or as it was logged. Its id names the call, in its record too.
+            request: as `request_of` reads it, or as it was logged: then the policy draws as it did for that request.
+            call_id: names the call in its record, where that is not the request's own id; of 30 characters as these.
             cap: reserved from beside the project's own budgets.
             ids: the `experiment` or `judge_run` that the call is made for.
             halt: asked right before each attempt leaves; a code forbids it.
@@ -108,6 +110,7 @@ class Caller:
         shape, text = _read(body, request)
         at_ns = perf_counter_ns()
         asked = Asked(project, policy, request, shape, body, {}, self.clock.now_us(), at_ns)
+        asked.call_id, asked.key_id = call_id or request.request_id, ""
         asked.purse = self._purse(asked, cap, ids, text=text)
         budgets = asked.purse.budgets if asked.purse is not None else ()
         health = self.registry.view(self.clock.steady_ms())
@@ -160,7 +163,7 @@ class Caller:
         )
         first_ns = asked.first_sent_ns
         return Called(
-            asked.request,
+            asked.call_id,
             decision,
             outcomes,
             answer,

@@ -46,7 +46,7 @@ def completed(asked: Asked, outcome: str, outcomes: Sequence[Outcome], *, keep_b
         (
             _constant(asked),
             wire.measured(
-                request.request_id,
+                asked.call_id,
                 asked.arrived_us,
                 outcome,
                 asked.status,
@@ -98,7 +98,7 @@ def _charges(asked: Asked, outcomes: Sequence[Outcome], made: Sequence[wire.Made
 def _constant(asked: Asked) -> bytes:
     """Kept per project, as the same few combinations come again and again."""
     project, request, policy = asked.project, asked.request, asked.policy
-    place = (request.key_id, request.model, policy.version, request.stream, request.endpoint)
+    place = (asked.key_id, request.model, policy.version, request.stream, request.endpoint)
     found = project.wire.get(place)
     if found is None:
         if len(project.wire) >= _CONSTANTS_KEPT:
@@ -106,7 +106,7 @@ def _constant(asked: Asked) -> bytes:
         found = project.wire[place] = wire.constant(
             project.organization_id,
             project.id,
-            request.key_id,
+            asked.key_id,
             request.endpoint,
             request.model,
             policy.name,

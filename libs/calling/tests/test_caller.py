@@ -8,14 +8,17 @@ from dataclasses import replace
 
 import pytest
 from budget_books import bound, rule
-from calling_rig import CAP, calling, chat
+from calling_rig import CAP, IDS, calling, chat
 
 from modelux.events.v1.request_pb2 import RequestCompleted
+from modelux_calling.caller import request_of
 from modelux_calling.clock import Clock
 from modelux_calling.haste import Haste
 from modelux_calling.patience import ROUNDS
 from modelux_contracts.errors import OpenAIError
+from modelux_contracts.ids import new_id
 from modelux_providers.simulator.scenario import Behaviour, Match, Rule
+from routing_core.config import NamedPolicy, parse_policy
 from routing_core.ledger.meters import Meter
 
 SINGLE = {"strategy": "single", "model": "a"}
@@ -63,7 +66,7 @@ async def test_an_answer_comes_whole_with_its_price_and_record(tmp_path, stream)
         assert 0 < called.ttft_us <= called.latency_us
         event = RequestCompleted.FromString(called.event)
         assert (event.source, event.outcome, event.status, event.stream) == ("experiment", "ok", 200, stream)
-        assert event.request_id == called.request.request_id
+        assert event.request_id == called.call_id != ""
         assert event.response_body.startswith(b"data: " if stream else b"{")
         assert event.trace_json == called.trace_json != b""
         assert it.simulator.calls()[0].stream is stream
@@ -152,3 +155,19 @@ async def test_what_is_no_request_is_refused(tmp_path):
     async with calling(tmp_path) as it:
         with pytest.raises(OpenAIError):
             await it.call(SINGLE, b"{}")
+
+
+async def test_a_logged_request_is_asked_again_under_another_name(tmp_path):
+    split = [{"weight": 1, "name": name, "policy": name} for name in ("a", "b")]
+    tested = {"strategy": "ab_test", "split": split}
+    request = replace(request_of(chat(), request_id="req_logged", project_id="proj_1", at_ms=1), key_id="key_1")
+    async with calling(tmp_path) as it:
+        named = NamedPolicy("", 0, parse_policy(tested))
+        calls = [
+            await it.caller.call(it.project, named, chat(), request, call_id=new_id("req_"), cap=CAP, ids=IDS)
+            for _ in range(5)
+        ]
+        assert len({called.target for called in calls}) == 1  # drawn by the request, as it was logged
+        events = [RequestCompleted.FromString(called.event) for called in calls]
+        assert len({event.request_id for event in events}) == 5
+        assert {event.key_id for event in events} == {""}
