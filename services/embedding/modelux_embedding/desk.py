@@ -9,9 +9,10 @@ import numpy as np
 
 from modelux.embedding.v1 import embedding_pb2 as pb
 from modelux_contracts.errors import Problem, ProblemError
-from modelux_embedding.embedder import Embedder, Vectors, cosines, unit
+from modelux_embedding.embedder import Embedder, Vectors, unit
 from modelux_embedding.index import Faiss, topics
 from modelux_embedding.neighbours import Neighbours, WrongSize
+from modelux_embedding.scoring import scores
 
 MOST_TEXTS = 4_096
 MOST_PAIRS = 2_048
@@ -45,17 +46,8 @@ class Desk:
     async def score(self, request: pb.ScoreRequest) -> pb.ScoreResponse:
         """How alike the texts of each pair are. Equal and blank ones need no embedder."""
         _bound("pairs", len(request.pairs), 1, MOST_PAIRS)
-        scores = np.array([float(pair.first == pair.second) for pair in request.pairs])
-        asked = [
-            place
-            for place, pair in enumerate(request.pairs)
-            if pair.first != pair.second and pair.first.strip() and pair.second.strip()
-        ]
-        if asked:
-            texts = [request.pairs[place].first for place in asked] + [request.pairs[place].second for place in asked]
-            vectors = await self.embedder.embed(texts)
-            scores[asked] = cosines(vectors[: len(asked)], vectors[len(asked) :])
-        return pb.ScoreResponse(embedder=self.embedder.name, scores=scores.tolist())
+        found = await scores(self.embedder, [(pair.first, pair.second) for pair in request.pairs])
+        return pb.ScoreResponse(embedder=self.embedder.name, scores=found)
 
     async def similar(self, request: pb.SimilarRequest) -> pb.SimilarResponse:
         """Logged requests whose prompts are like a text or vector."""

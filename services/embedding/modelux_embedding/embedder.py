@@ -13,12 +13,16 @@ Vectors = npt.NDArray[np.float32]
 
 
 class EmbedderFailed(Exception):
-    """No vectors could be had; the message says why and names no secret. `passing`: it may well work later."""
+    """No vectors could be had; the message says why and names no secret.
 
-    def __init__(self, message: str, *, hint: str = "", passing: bool = False) -> None:
+    `passing`: it may well work later. `text`: it is the fault of a text, and others may well work.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", passing: bool = False, text: bool = False) -> None:
         super().__init__(message)
         self.hint = hint
         self.passing = passing
+        self.text = text
 
 
 class Embedder(ABC):

@@ -82,7 +82,7 @@ class Endpoint(Embedder):
             parts = [group.create_task(self._guarded(batch)) for batch in _batches(cut)]
         failed = [each for part in parts if isinstance(each := part.result(), EmbedderFailed)]
         if failed:
-            raise failed[0]
+            raise min(failed, key=lambda each: each.text)
         rows = [row for part in parts if not isinstance(each := part.result(), EmbedderFailed) for row in each]
         if len({len(row) for row in rows}) > 1:
             raise EmbedderFailed(f"{self.name!r} answered with vectors of different lengths")
@@ -109,7 +109,7 @@ class Endpoint(Embedder):
                 return await self._vectors(texts[:half]) + await self._vectors(texts[half:])
             if len(texts[0]) // 2 >= SHORTEST_CHARS:
                 return await self._vectors([texts[0][: len(texts[0]) // 2]])
-            raise EmbedderFailed(f"{self.name!r} refuses a text: {refusal}") from refusal
+            raise EmbedderFailed(f"{self.name!r} refuses a text: {refusal}", text=True) from refusal
 
     async def _asked(self, texts: list[str]) -> list[list[float]]:
         body = _encode({"model": self._model, "input": texts, "encoding_format": "float"})
@@ -146,7 +146,7 @@ class Endpoint(Embedder):
             raise EmbedderFailed(f"{self.name!r} answered with {len(data)} vectors for {wanted} texts")
         vectors = [each.embedding for each in data]
         if not all(vector and np.isfinite(vector).all() and any(vector) for vector in vectors):
-            raise EmbedderFailed(f"{self.name!r} answered with an empty vector")
+            raise EmbedderFailed(f"{self.name!r} answered with an empty vector", text=True)
         return vectors
 
 

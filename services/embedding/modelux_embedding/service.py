@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from modelux_bus.consume import consume
+from modelux_contracts.topics import EXPERIMENT_PAIRS
 from modelux_embedding import metrics
 from modelux_embedding.cache import Cached
 from modelux_embedding.choice import Wanted, choose
+from modelux_embedding.consumer import Scorer
 from modelux_embedding.desk import Desk
 from modelux_embedding.index import Faiss
 from modelux_embedding.neighbours import Neighbours
@@ -24,6 +27,10 @@ from modelux_runtime.settings import setting
 from modelux_telemetry.meters import exported
 
 log = logging.getLogger(__name__)
+
+GROUP = "embedding"
+MOST_PAIRS = 200
+"""Pairs of answers scored together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ class EmbeddingSettings:
 
 @asynccontextmanager
 async def serve(settings: EmbeddingSettings, platform: Platform) -> AsyncIterator[Tasks]:
-    """Ready once the embedder is loaded. Neither ClickHouse nor an endpoint need to be up."""
+    """Ready once the embedder is loaded. Neither ClickHouse, the bus nor an endpoint need to be up."""
     faiss = Faiss()
     counted = metrics.meters()
     embedder = Cached(await choose(_wanted(settings)), settings.cache_mb << 20, counted)
@@ -63,13 +70,14 @@ async def serve(settings: EmbeddingSettings, platform: Platform) -> AsyncIterato
         refresh_ms=settings.index_refresh_s * 1000,
     )
     counted.read("indexed_rows", neighbours.indexed)
+    scorer = Scorer(embedder, counted)
     target = settings.listen or platform.settings.embedding_url
     try:
         async with serving(target, Edge(Desk(embedder, neighbours, faiss)).register):
             if target.startswith("unix:"):
                 Path(target.removeprefix("unix:")).chmod(0o600)
             with exported(counted):
-                yield []
+                yield [consume(platform.bus, GROUP, {EXPERIMENT_PAIRS.name: scorer.handle}, max_messages=MOST_PAIRS)]
     finally:
         await embedder.close()
         await faiss.close()
@@ -87,4 +95,4 @@ def _wanted(settings: EmbeddingSettings) -> Wanted:
     )
 
 
-SERVICE = Service("embedding", EmbeddingSettings, needs=frozenset({"analytics"}), serve=serve)
+SERVICE = Service("embedding", EmbeddingSettings, needs=frozenset({"analytics", "bus"}), serve=serve)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +16,12 @@ import pytest
 from tiny_model import TinyModel
 
 from modelux.embedding.v1 import embedding_pb2 as pb
+from modelux.events.v1.experiment_pb2 import ExperimentPair, ExperimentScore
+from modelux_bus.base import Message
+from modelux_bus.memory import MemoryBus
+from modelux_contracts import codec
 from modelux_contracts.errors import ProblemError
+from modelux_contracts.topics import EXPERIMENT_PAIRS, EXPERIMENT_SCORES, partitions
 from modelux_embedded.clickhouse import EmbeddedClickHouse, temporary_clickhouse
 from modelux_embedding.choice import Wanted, choose
 from modelux_embedding.lexical import vectors
@@ -67,13 +73,23 @@ class Asker:
 
 
 @asynccontextmanager
-async def serving(path: Path, settings: EmbeddingSettings, analytics_url: str = NOWHERE) -> AsyncIterator[Asker]:
+async def serving(
+    path: Path, settings: EmbeddingSettings, analytics_url: str = NOWHERE, bus: MemoryBus | None = None
+) -> AsyncIterator[Asker]:
     target = f"unix:{path}/embedding.sock"
     analytics = await Analytics.open(analytics_url)
-    platform = Platform(PlatformSettings(embedding_url=target), _analytics=analytics)
-    async with SERVICE.serve(settings, platform) as tasks, channel(target) as connection:
-        assert list(tasks) == []
+    bus = bus or MemoryBus()
+    await bus.ensure(partitions())
+    platform = Platform(PlatformSettings(embedding_url=target), _analytics=analytics, _bus=bus)
+    async with (
+        SERVICE.serve(settings, platform) as tasks,
+        channel(target) as connection,
+        asyncio.TaskGroup() as group,
+    ):
+        running = [group.create_task(task) for task in tasks]
         yield Asker(connection)
+        for task in running:
+            task.cancel()
     await analytics.close()
 
 
@@ -169,6 +185,22 @@ async def test_an_endpoint_is_used_where_one_is_set(tmp_path: Path) -> None:
             with pytest.raises(ProblemError) as refused:
                 await ask.embed("a")
     assert (refused.value.problem.status, refused.value.problem.code) == (502, "embedder_failed")
+
+
+async def test_pairs_on_the_bus_are_scored(tmp_path: Path) -> None:
+    bus = MemoryBus()
+    async with (
+        serving(tmp_path, EmbeddingSettings(), bus=bus),
+        bus.subscribe("test", [EXPERIMENT_SCORES.name]) as member,
+    ):
+        pair = ExperimentPair(experiment_id="sim_1", row=7, side="candidate", logged_answer="42", answer="42")
+        topic = EXPERIMENT_PAIRS.name
+        await bus.publish([Message(topic, b"sim_1", codec.encode(pair), "sim_1.7.candidate", codec.headers(topic))])
+        async with asyncio.timeout(20):
+            while not (found := await member.fetch(1, 1.0)):
+                pass
+    told = codec.decode(ExperimentScore, found[0].message.value, found[0].message.headers)
+    assert (told.pair.row, told.similarity, told.embedder) == (7, 1.0, "lexical-1")
 
 
 async def test_weights_that_are_wrong_do_not_keep_a_machine_from_starting(tiny: TinyModel) -> None:
