@@ -39,6 +39,7 @@ class Analytics:
 
     def __init__(self, url: str) -> None:
         """`url` is `http(s)://user:password@host:port/database`. Connects at the first call."""
+        self.url = url
         self._url = urlsplit(url)
         self._database = self._url.path.strip("/") or "default"
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="clickhouse")

@@ -59,12 +59,13 @@ _PACKED = pa.ipc.IpcWriteOptions(compression="zstd")
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One piece of work: a plan in a file, rows as an Arrow stream, and the columns that every result row gets."""
+    """One piece of work: a plan in a file, where the rows come from, and the columns that every result row gets."""
 
     prepare: Prepare
     """A function of a module, so that it can be named to another process."""
     plan: str
-    rows: bytes = field(repr=False)
+    rows: Callable[[], pa.Table] = field(repr=False)
+    """Reads them, in the worker: a function of a module, with its arguments."""
     first_row: int
     weight: float
     constants: Mapping[str, str]
@@ -129,8 +130,7 @@ def _settle() -> None:
 
 def run_unit(unit: Unit) -> Done:
     """Simulates a unit, in a worker."""
-    rows = pa.ipc.open_stream(unit.rows).read_all()
-    results = _simulator(unit.prepare, unit.plan)(rows, unit.first_row)
+    results = _simulator(unit.prepare, unit.plan)(unit.rows(), unit.first_row)
     if unit.weight != 1.0:
         place = results.schema.get_field_index("weight")
         weights = pa.array([unit.weight] * len(results), pa.float64())

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 
@@ -28,7 +29,6 @@ from modelux_store.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-UNIT_ROWS = 2_500
 LIMIT_S = 30 * 60
 _BEAT_S = 1.0
 _LOOK_S = 0.05
@@ -149,7 +149,7 @@ class Runs:
 
 
 class _Work:
-    """The units of a run: some are simulated while the next slice is read, and they are published in order."""
+    """The units of a run, one for each slice of the window: they are published in order."""
 
     def __init__(self, runs: Runs, one: Experiment, plan: str, weight: float, progress: _Progress) -> None:
         self._runs = runs
@@ -163,35 +163,23 @@ class _Work:
 
     async def through(self, drawn: Window, parts: Sequence[Slice]) -> list[pa.Table]:
         """The columns of every unit's results that the summary reads."""
+        runs, one, first_row = self._runs, self._one, 0
+        constants = {"experiment_id": one.id, "organization_id": one.organization_id, "project_id": one.project_id}
         try:
             async with asyncio.TaskGroup() as tasks:
-                first_row = 0
-                ahead = [tasks.create_task(window.read_rows(self._runs.analytics, drawn, each)) for each in parts[:1]]
-                for following in [*parts[1:], None]:
-                    if not ahead:
-                        break
-                    rows = await ahead.pop()
-                    if following is not None:
-                        ahead.append(tasks.create_task(window.read_rows(self._runs.analytics, drawn, following)))
-                    first_row = await self._slice(tasks, rows, first_row)
+                for part in parts:
+                    rows = partial(window.rows_here, runs.analytics.url, drawn, part)
+                    unit = Unit(runs.prepare, self._plan, rows, first_row, self._weight, constants)
+                    self._running.append(tasks.create_task(runs.pool.run(run_unit, unit)))
+                    first_row += part.rows
+                    while len(self._running) > 2 * runs.pool.workers:
+                        await self._finish()
                 while self._running:
                     await self._finish()
         except BaseExceptionGroup as group:
             # What ended the work; callers expect it bare.
             raise group.exceptions[0] from None
         return self._columns
-
-    async def _slice(self, tasks: asyncio.TaskGroup, rows: pa.Table, first_row: int) -> int:
-        """Hands the rows of a slice out; the place of the row after them."""
-        one = self._one
-        constants = {"experiment_id": one.id, "organization_id": one.organization_id, "project_id": one.project_id}
-        for start in range(0, len(rows), UNIT_ROWS):
-            stream = stream_of(rows.slice(start, UNIT_ROWS))
-            unit = Unit(self._runs.prepare, self._plan, stream, first_row + start, self._weight, constants)
-            self._running.append(tasks.create_task(self._runs.pool.run(run_unit, unit)))
-            while len(self._running) > 2 * self._runs.pool.workers:
-                await self._finish()
-        return first_row + len(rows)
 
     async def _finish(self) -> None:
         done = await self._running.popleft()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,12 +14,14 @@ from modelux_replay.plan import CALLS, ROWS
 from modelux_replay.statements import sql
 from modelux_store.analytics import Analytics
 
-SLICE_ROWS = 20_000
+SLICE_ROWS = 5_000
+"""Fewer would have ClickHouse unpack the same granules again and again."""
 MOST_CALLS = 200_000
 """Of a longer history an even draw is taken."""
 BEFORE_US = 24 * 3600 * 1_000_000
 """How far before the window calls are evidence."""
 _DRAWS = 1_000_000
+_MINUTE_US, _SHORTEST_US = 60_000_000, 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,28 +81,61 @@ async def count_rows(analytics: Analytics, window: Window) -> Count:
 
 
 async def read_slices(analytics: Analytics, window: Window) -> list[Slice]:
-    """The window cut at full minutes into parts of about `SLICE_ROWS` rows. Raises `Unavailable`."""
-    found = await analytics.rows(_sql("rows_by_minute"), window.parameters())
-    return list(slices([(_int(row["minute"]), _int(row["rows"])) for row in found], window))
+    """The window cut into parts of about `SLICE_ROWS` rows, at full minutes and finer where many came in one. Raises
+    `Unavailable`.
+    """
+    return list(slices(await _buckets(analytics, window, _MINUTE_US), window))
 
 
-def slices(minutes: Sequence[tuple[int, int]], window: Window) -> Iterator[Slice]:
-    """The parts, given the minutes (since the epoch) that hold rows. Minutes without rows belong to a neighbour."""
+async def _buckets(analytics: Analytics, window: Window, bucket_us: int) -> list[tuple[int, int]]:
+    """When each bucket of time that holds rows starts, and how many."""
+    found = await analytics.rows(_sql("rows_by_bucket"), window.parameters() | {"bucket_us": bucket_us})
+    buckets: list[tuple[int, int]] = []
+    for row in found:
+        start_us, rows = _int(row["bucket"]) * bucket_us, _int(row["rows"])
+        if rows > SLICE_ROWS and bucket_us > _SHORTEST_US:
+            inside = replace(
+                window, start_us=max(start_us, window.start_us), end_us=min(start_us + bucket_us, window.end_us)
+            )
+            buckets += await _buckets(analytics, inside, max(bucket_us // 100, _SHORTEST_US))
+        else:
+            buckets.append((start_us, rows))
+    return buckets
+
+
+def slices(buckets: Sequence[tuple[int, int]], window: Window) -> Iterator[Slice]:
+    """The parts, given the rows of all buckets that hold some, by their start in microseconds since the epoch. Buckets
+    without rows belong to a neighbour.
+    """
     start_us, rows = window.start_us, 0
-    for minute, count in minutes:
+    for bucket_us, count in buckets:
         if rows and rows + count > SLICE_ROWS:
-            yield Slice(start_us, minute * 60_000_000, rows)
-            start_us, rows = minute * 60_000_000, 0
+            yield Slice(start_us, bucket_us, rows)
+            start_us, rows = bucket_us, 0
         rows += count
     if rows:
         yield Slice(start_us, window.end_us, rows)
 
 
 async def read_rows(analytics: Analytics, window: Window, part: Slice) -> pa.Table:
-    """A table of `ROWS`. Raises `Unavailable`."""
-    bounds = {"start_us": part.start_us, "end_us": part.end_us}
+    """A table of `ROWS`: no more than were counted, so that the rows of the next slice keep their places. Raises
+    `Unavailable`.
+    """
+    bounds = {"start_us": part.start_us, "end_us": part.end_us, "most_rows": part.rows}
     stream = await analytics.arrow(_sql("rows"), window.parameters() | bounds)
     return _table(stream, ROWS)
+
+
+_clients: dict[str, Analytics] = {}
+"""Of a worker process, by URL."""
+
+
+def rows_here(url: str, window: Window, part: Slice) -> pa.Table:
+    """`read_rows` for a process of its own, without an event loop. Raises `Unavailable`."""
+    client = _clients.get(url)
+    if client is None:
+        client = _clients[url] = Analytics(url)
+    return asyncio.run(read_rows(client, window, part))
 
 
 async def read_calls(analytics: Analytics, window: Window) -> pa.Table:

@@ -14,7 +14,7 @@ from plain_simulator import prepare
 
 from modelux_providers.catalog import CredentialFacts, PriceOverride
 from modelux_replay.plan import CALLS, ROWS, Document, Plan
-from modelux_replay.pool import MOST_BYTES, SUMMARY_COLUMNS, Pool, Unit, run_unit, shared, stream_of
+from modelux_replay.pool import MOST_BYTES, SUMMARY_COLUMNS, Pool, Unit, run_unit, shared
 
 CONSTANTS = {"experiment_id": "sim_1", "organization_id": "org_1", "project_id": "proj_1"}
 NO_CALLS = CALLS.empty_table()
@@ -36,7 +36,7 @@ def rows_of(count: int, error_code: str = "") -> pa.Table:
 
 
 def unit_of(path: str, rows: pa.Table, first_row: int = 0, weight: float = 1.0) -> Unit:
-    return Unit(prepare, path, stream_of(rows), first_row, weight, CONSTANTS)
+    return Unit(prepare, path, lambda: rows, first_row, weight, CONSTANTS)
 
 
 def test_a_plan_comes_through_a_file_as_it_was(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_plan_comes_through_a_file_as_it_was(tmp_path: Path) -> None:
         return prepare(plan)
 
     with shared(wanted) as path:
-        run_unit(Unit(look, path, stream_of(rows_of(1)), 0, 1.0, CONSTANTS))  # type: ignore[arg-type]
+        run_unit(Unit(look, path, lambda: rows_of(1), 0, 1.0, CONSTANTS))  # type: ignore[arg-type]
         assert Path(path).exists()
     assert not Path(path).exists()
     (found,) = seen

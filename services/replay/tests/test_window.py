@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from replay_harness import NOW, START, Replay, fill, micros, requests
@@ -21,7 +22,7 @@ WHOLE = Window("org", "proj", 7 * MINUTE_US + 5, 1_000 * MINUTE_US)
 @given(st.lists(st.tuples(st.integers(7, 999), st.integers(1, 2 * SLICE_ROWS)), unique_by=lambda each: each[0]))
 def test_slices_hold_every_row_once_in_order(minutes: list[tuple[int, int]]) -> None:
     minutes.sort()
-    found = list(slices(minutes, WHOLE))
+    found = list(slices([(minute * MINUTE_US, rows) for minute, rows in minutes], WHOLE))
     assert sum(each.rows for each in found) == sum(rows for _, rows in minutes)
     edges = [edge for each in found for edge in (each.start_us, each.end_us)]
     assert edges == sorted(edges)
@@ -102,3 +103,18 @@ async def test_what_cannot_be_compared_is_counted_and_left_out(acme: Replay, run
     assert await window.count_rows(runs.analytics, whole) == window.Count(10, 3)
     (part,) = await window.read_slices(runs.analytics, whole)
     assert part.rows == len(await window.read_rows(runs.analytics, whole, part)) == 10
+
+
+async def test_a_minute_with_many_rows_is_cut_too(acme: Replay, runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "SLICE_ROWS", 10)
+    events = requests(acme.tenant, 100)
+    for number, event in enumerate(events):
+        event.started_at_us = micros(START) + number * 20_000
+    await fill(runs.analytics, events)
+    tenant = acme.tenant
+    whole = Window(tenant.organization_id, tenant.project_id, micros(START), micros(NOW))
+    parts = await window.read_slices(runs.analytics, whole)
+    assert len(parts) > 3
+    found = [await window.read_rows(runs.analytics, whole, each) for each in parts]
+    assert [len(table) for table in found] == [each.rows for each in parts]
+    assert sum(each.rows for each in parts) == 100

@@ -11,10 +11,10 @@ organization_id = {organization_id:String} AND project_id = {project_id:String} 
 SELECT countIf(outcome IN ('ok', 'error')) AS rows, count() - rows AS excluded FROM requests_once
 WHERE /* conditions */
 
--- rows_by_minute: how they are spread over time
-SELECT intDiv(toUnixTimestamp64Micro(started_at), 60000000) AS minute, count() AS rows FROM requests_once
+-- rows_by_bucket: how they are spread over time
+SELECT intDiv(toUnixTimestamp64Micro(started_at), {bucket_us:Int64}) AS bucket, count() AS rows FROM requests_once
 WHERE outcome IN ('ok', 'error') AND /* conditions */
-GROUP BY minute ORDER BY minute
+GROUP BY bucket ORDER BY bucket
 
 -- rows: the requests of one slice, in order of time
 SELECT request_id, started_at, endpoint, requested_model, config_slug, config_version, policy_type, outcome, status, error_code,
@@ -23,7 +23,7 @@ SELECT request_id, started_at, endpoint, requested_model, config_slug, config_ve
     CAST(needs, 'Array(String)') AS needs, cost_nano, price_unknown, latency_us, ttft_us, attempts, source, trace
 FROM requests_once
 WHERE outcome IN ('ok', 'error') AND /* conditions */
-ORDER BY started_at, request_id
+ORDER BY started_at, request_id LIMIT {most_rows:UInt64}
 
 -- count_calls: how many attempts are on record
 SELECT count() AS calls FROM attempts
