@@ -9,6 +9,7 @@ import numpy as np
 from experiment_core.arrays import Floats, Ints
 from experiment_core.projection.calls import KINDS
 from experiment_core.projection.draws import LENGTH, uniform, uniforms
+from modelux_replay.calibration import Asked, Expected, Ratios
 from modelux_replay.cases import Case
 from modelux_replay.past import Past
 from modelux_replay.requests import Batch
@@ -39,8 +40,10 @@ def believes(key: int, number: int) -> bool:
 class Projector:
     """Fills in what is missing of the steps of many cases at once."""
 
-    def __init__(self, past: Past) -> None:
+    def __init__(self, past: Past, ratios: Ratios, stratum_tag: str = "") -> None:
         self._past = past
+        self._ratios = ratios
+        self._stratum_tag = stratum_tag
         self._lengths: dict[int, Floats] = {}
 
     def fill(self, cases: Iterable[Case], batch: Batch) -> None:
@@ -56,12 +59,30 @@ class Projector:
         attempts = [_attempt(case, place) for case, place in places]
         rows = np.array([case.index for case, _ in places], np.int64)
         codes = np.array([self._past.code(attempt.target) for attempt in attempts], np.int64)
-        lengths = self._outputs(codes, rows, batch)
-        met = self._past.evidence.draws(codes, batch.hours[rows], batch.keys[rows], number, lengths)
-        columns = (met.kind, met.status, met.latency_ms, met.ttft_ms, np.rint(lengths).astype(np.int64))
+        inputs = np.array([_input(case) for case, _ in places], np.float64)
+        tokens = self._tokens(attempts, rows, inputs, self._outputs(codes, rows, batch), batch)
+        met = self._past.evidence.draws(codes, batch.hours[rows], batch.keys[rows], number, tokens.length)
+        whole = (np.rint(column).astype(np.int64) for column in (tokens.input, tokens.output))
+        columns = (met.kind, met.status, met.latency_ms, met.ttft_ms, *whole)
         drawn = zip(*(column.tolist() for column in columns), strict=True)
         for (case, place), attempt, figures in zip(places, attempts, drawn, strict=True):
             case.outcomes[place] = _outcome(case, attempt, *figures)
+
+    def _tokens(
+        self, attempts: Sequence[Attempt], rows: Ints, inputs: Floats, outputs: Floats, batch: Batch
+    ) -> Expected:
+        """The tokens that ratios of calls expect, where the logged answer's are known and the endpoint has answers."""
+        if not self._ratios.learned:
+            return Expected(inputs, outputs, outputs)
+        columns, tag = batch.columns, self._stratum_tag
+        silent = np.isnan(batch.output_tokens[rows]).tolist()
+        told = [
+            "" if quiet or columns["endpoint"][row] == "embeddings" else columns["model"][row]
+            for row, quiet in zip(rows.tolist(), silent, strict=True)
+        ]
+        names = [attempt.target.model for attempt in attempts]
+        strata = [columns["tags"][row].get(tag, "") for row in rows.tolist()]
+        return self._ratios.expected(Asked(batch.keys[rows], told, names, strata, inputs, outputs))
 
     def _outputs(self, codes: Ints, rows: Ints, batch: Batch) -> Floats:
         """Output tokens: those of the logged answer; where there was none, those of an answer of the target drawn from
@@ -88,13 +109,20 @@ def _attempt(case: Case, place: int) -> Attempt:
 
 
 def _outcome(
-    case: Case, attempt: Attempt, kind: int, status: int, latency_ms: float, ttft_ms: float, output_tokens: int
+    case: Case,
+    attempt: Attempt,
+    kind: int,
+    status: int,
+    latency_ms: float,
+    ttft_ms: float,
+    input_tokens: int,
+    output_tokens: int,
 ) -> Outcome:
     logged, target = case.logged, attempt.target
     price = logged.moment.price(target)
     if price is None:
         case.unpriced = True
-    elif not _affordable(case, price, output_tokens):
+    elif not _affordable(case, price, input_tokens, output_tokens):
         return Outcome(target, "connect", error_code=BUDGET_EXCEEDED)
     measured = latency_ms == latency_ms
     if not measured:
@@ -106,7 +134,7 @@ def _outcome(
         code = _CODES.get(KINDS[kind], f"http_{status}")
         return _bounded(Outcome(target, KINDS[kind], status or None, latency_ms, error_code=code), attempt, case.step)
     embeds = logged.request.endpoint == "embeddings"
-    usage = Usage(_input(case), 0 if embeds else output_tokens)
+    usage = Usage(input_tokens, 0 if embeds else output_tokens)
     streams = logged.request.stream and ttft_ms == ttft_ms
     outcome = Outcome(
         target,
@@ -140,7 +168,7 @@ def _input(case: Case) -> int:
     return told or case.logged.request.input_tokens
 
 
-def _affordable(case: Case, price: Price, output_tokens: int) -> bool:
+def _affordable(case: Case, price: Price, input_tokens: int, output_tokens: int) -> bool:
     """Whether the most that the call can cost fits under every budget, as these stood.
 
     Asked only where the logged request was denied a call: not every budget that a trace tells of stops calls.
@@ -148,7 +176,7 @@ def _affordable(case: Case, price: Price, output_tokens: int) -> bool:
     if not any(outcome.error_code == BUDGET_EXCEEDED for outcome in case.logged.ended):
         return True
     limit = case.logged.request.max_tokens or output_tokens
-    most = bound(price, _input(case), limit, audio=False, images=False)
+    most = bound(price, input_tokens, limit, audio=False, images=False)
     spent = sum(outcome.cost_nano for outcome in case.ended)
     capped = (budget for budget in case.run.world.budgets if budget.cap_nano > 0)
     return all(budget.spent_nano + spent + most <= budget.cap_nano for budget in capped)

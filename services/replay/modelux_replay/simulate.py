@@ -4,9 +4,9 @@ For each row the request is made anew from its columns, and the world from what 
 budgets as they stood, and for targets that were not looked at what past calls of them tell. In it `engine.Run` drives
 the candidate. An attempt that the logged request made too (same target, same timeout) ends as it did then, at the
 logged cost. Any other is projected: it fails, and takes as long, as calls of the target did around that hour, by a hash
-of seed, request id and number of the attempt; tokens are those of the logged answer (nothing is known that would
-correct them), input uncached, at the price of the row's moment. A request that was refused for its own fault (400, 413,
-422) earns the same refusal anywhere.
+of seed, request id and number of the attempt; tokens are those of the logged answer, corrected by what calls of both
+models taught (`calibration`; without any as they are), input uncached, at the price of the row's moment. A request that
+was refused for its own fault (400, 413, 422) earns the same refusal anywhere.
 
 A row's evidence is `reused` where all its outcomes are logged ones, `projected` where one is not, and `not_evaluable`
 where nobody knows the price of a target it asks. `observed` is for candidates that were really called, which nothing
@@ -31,6 +31,7 @@ from functools import partial
 
 import pyarrow as pa
 
+from modelux_replay.calibration import Ratios
 from modelux_replay.cases import Belief, Case
 from modelux_replay.logged import Logged, look_back
 from modelux_replay.outcomes import Projector, believes
@@ -55,7 +56,8 @@ class Simulation:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._worlds = Worlds.of(plan)
-        self._projector = Projector(self._worlds.past)
+        ratios = Ratios.of(plan.pilot, plan.history, plan.seed)
+        self._projector = Projector(self._worlds.past, ratios, plan.stratum_tag)
         self._candidate = named(plan.candidate)
         self._rules = _Rules(self._worlds.policies.active)
         self._asked = self._rules.of(self._candidate)

@@ -13,9 +13,6 @@ from experiment_core.arrays import Bools, Floats, Ints
 from experiment_core.rows import EVIDENCE, NOT_EVALUABLE, OBSERVED, REUSED, Rows, Side
 from experiment_core.stopping import carried
 
-UNANSWERED = ("budget_exceeded", "stopped", "interrupted")
-"""Error codes of rows that are not evaluable as their call never left, or nobody knows what came back."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Read:
@@ -51,10 +48,10 @@ def read(table: pa.Table, *, with_responses: bool = False) -> Read:
     if with_responses:
         same = (evidence == REUSED) & baseline.ok & np.isnan(similarity)
         similarity = np.where(same, 1.0, similarity)
-    code = text(table, "candidate_error_code")
-    never = (evidence == NOT_EVALUABLE) & _marked(pc.is_in(code, pa.array(UNANSWERED)))
+    # The code says why a call never left, or that nobody knows what came of it; no other such row has one.
+    unanswered = (evidence == NOT_EVALUABLE) & _marked(pc.not_equal(text(table, "candidate_error_code"), ""))
     came = evidence == OBSERVED
-    weight = carried(floats(table, "weight"), _own_codes(text(table, "stratum")), came, never)
+    weight = carried(floats(table, "weight"), _own_codes(text(table, "stratum")), came, unanswered)
     rows = Rows(baseline, candidate, models, evidence, similarity, _own_codes(text(table, "cluster"), empty=-1), weight)
     called = int(came.sum())
     return Read(
@@ -63,7 +60,7 @@ def read(table: pa.Table, *, with_responses: bool = False) -> Read:
         int(_marked(pc.not_equal(repeat_status, "")).sum()),
         int(_marked(pc.equal(repeat_status, "error")).sum()),
         called,
-        called + int(never.sum()),
+        called + int(unanswered.sum()),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -35,18 +35,20 @@ class Pairs:
 
     def ordered(self) -> Pairs:
         """The same pairs in an order that only they tell, so that sums of floats come out the same."""
-        order = np.lexsort((self.output, self.input, self.output_base, self.input_base, self.stratum, self.key))
-        return Pairs(
-            self.key[order],
-            self.stratum[order],
-            self.input_base[order],
-            self.output_base[order],
-            self.input[order],
-            self.output[order],
-            self.latency_ms[order],
-            self.ttft_ms[order],
-            self.chance[order],
-        )
+        columns = (self.output, self.input, self.output_base, self.input_base, self.stratum, self.key)
+        return self.take(np.lexsort(columns).astype(np.int64))
+
+    def take(self, rows: Ints) -> Pairs:
+        """The pairs of these row numbers."""
+        return Pairs(*(getattr(self, column.name)[rows] for column in fields(Pairs)))
+
+    def called(self, keys: Keys) -> tuple[Ints, Ints]:
+        """Places in `keys` of rows that were called, and the pair of each. Asks for pairs that are `ordered`."""
+        if not len(self):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        at = np.minimum(np.searchsorted(self.key, keys), len(self) - 1)
+        same = self.key[at] == keys
+        return np.flatnonzero(same), at[same]
 
     def stand_for(self) -> Floats:
         """For each pair how many uncalled rows it speaks for, up to a common factor.

@@ -98,7 +98,8 @@ def project(targets: Ints, rows: Logged, knowledge: Knowledge, seed: int, attemp
             into, out = model.expected(rows.input_tokens[group], rows.output_tokens[group], rows.stratum[group])
             tokens_in[group], tokens_out[group] = into, out
             length[group] = model.lengths.draw(out, lengths_at[group])
-            called, at = _called(model.pairs, keys, group)
+            places, at = model.pairs.called(keys[group])
+            called = group[places]
             evidence[called] = OBSERVED
             tokens_in[called], tokens_out[called] = model.pairs.input[at], model.pairs.output[at]
             length[called] = model.pairs.output[at]
@@ -118,13 +119,6 @@ def _groups(baseline: Ints, targets: Ints) -> list[tuple[int, int, Ints]]:
     changed = (np.diff(baseline[order]) != 0) | (np.diff(targets[order]) != 0)
     parts = np.split(order, np.flatnonzero(changed) + 1) if len(order) else []
     return [(int(baseline[part[0]]), int(targets[part[0]]), part) for part in parts]
-
-
-def _called(pairs: Pairs, keys: Keys, group: Ints) -> tuple[Ints, Ints]:
-    """Row numbers of the group that were called, and the pair of each; keys of pairs ascend, see `Pairs.ordered`."""
-    at = np.minimum(np.searchsorted(pairs.key, keys[group]), len(pairs) - 1)
-    same = pairs.key[at] == keys[group]
-    return group[same], at[same]
 
 
 def _met(pairs: Pairs, at: Ints) -> Draws:

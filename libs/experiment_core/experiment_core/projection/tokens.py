@@ -23,7 +23,7 @@ FEWEST_PAIRS = 8
 SLOPE_PRIOR = 10.0
 STRATUM_PRIOR = 10.0
 _MOST_LEVERAGE = 0.9
-_FREE = 1e-6
+_FREE, _STIFF = 1e-6, 1e12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,8 +66,8 @@ class _Terms:
         changed: Floats = coefficients[0] + scaled[:, 0] * coefficients[1] + scaled[:, 1] * coefficients[2] + effect
         return changed
 
-    def penalty(self) -> Floats:
-        return np.diag([_FREE, SLOPE_PRIOR, SLOPE_PRIOR, *[STRATUM_PRIOR] * len(self.strata)])
+    def penalty(self, slope: float) -> Floats:
+        return np.diag([_FREE, slope, slope, *[STRATUM_PRIOR] * len(self.strata)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,16 +108,20 @@ class TokenModel:
     lengths: Lengths
 
     @classmethod
-    def learn(cls, pairs: Pairs) -> TokenModel | None:
-        """The model of these pairs, or None where they are fewer than `FEWEST_PAIRS`."""
+    def learn(cls, pairs: Pairs, *, slopes: bool = True) -> TokenModel | None:
+        """The model of these pairs, or None where they are fewer than `FEWEST_PAIRS`.
+
+        Without `slopes` the ratio is the same at every length: for pairs whose two sides are of different requests.
+        """
         if len(pairs) < FEWEST_PAIRS:
             return None
         pairs = pairs.ordered()
         fit_weight = _normalised(pairs.stand_for() + (pairs.chance > 0))
         total_weight = _normalised(pairs.stand_for())
         base_in, base_out, strata = pairs.input_base, pairs.output_base, pairs.stratum
-        into, leverage_in = _fit(base_in, base_out, strata, pairs.input, fit_weight, False)
-        out, leverage_out = _fit(base_out, base_in, strata, pairs.output, fit_weight, True)
+        prior = SLOPE_PRIOR if slopes else _STIFF
+        into, leverage_in = _fit(base_in, base_out, strata, pairs.input, fit_weight, False, prior)
+        out, leverage_out = _fit(base_out, base_in, strata, pairs.output, fit_weight, True, prior)
         into = _calibrated(into, base_in, base_out, strata, pairs.input, total_weight)
         out = _calibrated(out, base_out, base_in, strata, pairs.output, total_weight)
         lengths = Lengths.of(pairs.output, out.expected(base_out, base_in, strata), fit_weight)
@@ -163,7 +167,7 @@ def _columns(own: Floats, other: Floats, relative: bool) -> Floats:
 
 
 def _fit(
-    own: Floats, other: Floats, strata: Ints, answered: Floats, weight: Floats, relative: bool
+    own: Floats, other: Floats, strata: Ints, answered: Floats, weight: Floats, relative: bool, slope_prior: float
 ) -> tuple[_Side, Floats]:
     """The side's coefficients by ridge regression, and the leverage of each pair."""
     columns = _columns(own, other, relative)
@@ -172,7 +176,7 @@ def _fit(
     ratio = _over(float(weight @ (answered + relative)), float(weight @ base))
     off = np.log((answered + 1) / (ratio * base)) if relative else answered - ratio * base
     matrix = terms.matrix(columns, strata)
-    inverse = np.linalg.inv(matrix.T @ (weight[:, None] * matrix) + terms.penalty())
+    inverse = np.linalg.inv(matrix.T @ (weight[:, None] * matrix) + terms.penalty(slope_prior))
     coefficients = inverse @ (matrix.T @ (weight * off))
     leverage = np.einsum("ij,jk,ik,i->i", matrix, inverse, matrix, weight)
     return _Side(terms, coefficients, ratio, relative), leverage
