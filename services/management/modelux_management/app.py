@@ -19,6 +19,7 @@ from modelux_management.routes import (
     budget_checks,
     budgets,
     credentials,
+    experiment_similar,
     experiments,
     imports,
     keys,
@@ -31,6 +32,7 @@ from modelux_management.routes import (
     routing_configs,
     versions,
 )
+from modelux_management.similar import Similar
 from modelux_providers.catalog import Catalog
 from modelux_store.logs import Logs
 
@@ -53,6 +55,7 @@ ROUTES: Sequence[Routes] = (
     budgets.routes,
     imports.routes,
     experiments.routes,
+    experiment_similar.routes,
     logs.routes,
     audit.routes,
 )
@@ -68,7 +71,12 @@ Times are ISO 8601 with an offset. Lists give `next_cursor`. POSTs take an `Idem
 
 
 def build(
-    admin: Admin, logs: Logs, hosts: Collection[str], bus: Bus | None = None, replays: Replays | None = None
+    admin: Admin,
+    logs: Logs,
+    hosts: Collection[str],
+    bus: Bus | None = None,
+    replays: Replays | None = None,
+    similar: Similar | None = None,
 ) -> App:
     """The whole ASGI application. `hosts`: the names it answers to; `*` for any. Without a bus imports are refused."""
     app = build_api()
@@ -78,6 +86,7 @@ def build(
     app.state.repricing = asyncio.Semaphore(_REPORTS)
     app.state.bus = bus
     app.state.replays = replays
+    app.state.similar = similar
     app.state.importing = asyncio.Semaphore(_UPLOADS)
     return Edge(app, frozenset(hosts))
 

@@ -11,12 +11,15 @@ from typing import cast
 from modelux_management.admin import Admin
 from modelux_management.app import build
 from modelux_management.replays import Replays
+from modelux_management.similar import Similar
 from modelux_runtime.http import App, listen, serve_app
 from modelux_runtime.platform import Platform
 from modelux_runtime.service import Service, Tasks
 from modelux_runtime.settings import setting
+from modelux_store.experiment_pairs import ExperimentPairs
 from modelux_store.experiments import ExperimentRows
 from modelux_store.logs import Logs
+from modelux_store.prompts import Prompts
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +40,8 @@ async def serve(settings: ManagementSettings, platform: Platform) -> AsyncIterat
     # Cursors are signed with what every replica knows and no caller does: the address with its password.
     cursor_key = platform.settings.clickhouse_url.encode()
     logs, rows = Logs(platform.analytics, cursor_key), ExperimentRows(platform.analytics, cursor_key)
-    app = build(Admin(platform.config), logs, hosts, platform.bus, Replays(platform.replay, rows))
+    similar = Similar(platform.embedding, Prompts(platform.analytics), ExperimentPairs(platform.analytics))
+    app = build(Admin(platform.config), logs, hosts, platform.bus, Replays(platform.replay, rows), similar)
     sock = listen(settings.host, settings.port)
     log.info("management API on http://%s:%s", *sock.getsockname()[:2])
     try:
@@ -47,5 +51,8 @@ async def serve(settings: ManagementSettings, platform: Platform) -> AsyncIterat
 
 
 SERVICE = Service(
-    "management", ManagementSettings, needs=frozenset({"config", "replay", "analytics", "bus"}), serve=serve
+    "management",
+    ManagementSettings,
+    needs=frozenset({"config", "replay", "embedding", "analytics", "bus"}),
+    serve=serve,
 )

@@ -25,8 +25,8 @@ async def test_the_service_serves_its_document_and_its_routes(installation: Inst
     tenant = await installation.tenant("acme")
     port = free_port()
     settings = PlatformSettings(clickhouse_url="http://u:p@127.0.0.1:1/modelux")
-    # Nobody serves experiments at this channel: the API does not mind.
-    channels = {"_config": installation.channel, "_replay": installation.channel}
+    # Nobody serves experiments or similarity at this channel: the API does not mind.
+    channels = dict.fromkeys(("_config", "_replay", "_embedding"), installation.channel)
     platform = Platform(settings, _analytics=nowhere, _bus=MemoryBus(), **channels)
     async with SERVICE.serve(ManagementSettings(port=port), platform) as tasks, asyncio.TaskGroup() as group:
         running = [group.create_task(task) for task in tasks]

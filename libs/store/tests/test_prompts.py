@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelux_embedding.prompts import LONGEST_CHARS, prompt
+from modelux_store.prompts import LONGEST_CHARS, prompt
 
 TURNS = [
     {"role": "system", "content": "be kind"},
