@@ -18,6 +18,7 @@ from experiment_core.stopping import anytime
 from experiment_core.summary import Summary, summarise
 from modelux.events.v1.experiment_pb2 import ExperimentCompleted
 from modelux_replay import summary_shapes as shapes
+from modelux_replay.calibration import Ratios
 from modelux_replay.summary_answers import similarity
 from modelux_replay.summary_costs import bounds, projection
 from modelux_replay.summary_runs import per_run
@@ -36,6 +37,9 @@ class Told:
     """From where on two answers agree."""
     embedder: str = ""
     """What made the similarities."""
+    pilot: pa.Table | None = field(default=None, repr=False)
+    """As the plan had it."""
+    history: pa.Table | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ def sum_up(stream: bytes, seed: int, rows_in_window: int, excluded: int = 0, tol
     table = pa.ipc.open_stream(stream).read_all() if stream else None
     found = nothing() if table is None else read(table, with_responses=told.with_responses)
     confidence = anytime(found.called, found.to_call) if told.stopped else 0.95
+    ratios = Ratios.of(told.pilot, told.history, seed)
     summary = summarise(found.rows, seed, told.threshold, confidence)
     units = found.rows.take(found.rows.evaluable()).units()
     answers = compare_answers(found.pairs(), Resampler(units, seed, confidence), told.threshold)
@@ -95,7 +100,7 @@ def sum_up(stream: bytes, seed: int, rows_in_window: int, excluded: int = 0, tol
         "self_check": _self_check(table),
         "runs": per_run(found.rows, seed),
         "cost_bounds": None if table is None else bounds(table, found),
-        "projection": None if table is None else projection(table, found, summary),
+        "projection": None if table is None else projection(table, found, summary, ratios),
         "routes": [shapes.route(each) for each in summary.routes],
         "similarity": similarity(answers, found, told.embedder),
         "tail": {

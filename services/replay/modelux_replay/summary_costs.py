@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from experiment_core.summary import Summary
-from modelux_replay.remaining import ASSUMES, Projected, percent_of, remaining
+from modelux_replay.calibration import Ratios
+from modelux_replay.remaining import Projected, Routed, percent_of, remaining
 from modelux_replay.summary_shapes import NANO, Json, estimate
 from modelux_replay.summary_table import Read, ints, text
 
@@ -21,7 +22,7 @@ def bounds(table: pa.Table, found: Read) -> Json | None:
     return {"lowest_total_cost_usd": low / NANO, "highest_total_cost_usd": high / NANO}
 
 
-def projection(table: pa.Table, found: Read, summary: Summary) -> Json | None:
+def projection(table: pa.Table, found: Read, summary: Summary, ratios: Ratios) -> Json | None:
     """How far the candidate's cost may be off beyond what the intervals of the deltas tell; None: nothing is
     projected.
     """
@@ -30,16 +31,35 @@ def projection(table: pa.Table, found: Read, summary: Summary) -> Json | None:
     evidence = text(table, "evidence").to_numpy(zero_copy_only=False)
     known = evidence != "not_evaluable"
     names = [text(table, f"{side}_model").to_numpy(zero_copy_only=False)[known] for side in ("baseline", "candidate")]
-    _, codes = np.unique(np.concatenate(names).astype(np.str_), return_inverse=True)
+    models, codes = np.unique(np.concatenate(names).astype(np.str_), return_inverse=True)
     baseline, candidate = np.split(codes.astype(np.int64), 2)
     weight = found.rows.weight[known]
     costs, before = (ints(table, f"{side}_cost_nano")[known] * weight for side in ("candidate", "baseline"))
-    tokens = (ints(table, f"candidate_{kind}_tokens")[known] * weight for kind in ("input", "output"))
-    total = remaining(Projected(baseline, candidate, evidence[known] == "projected", costs, *tokens))
+    into, out = (ints(table, f"candidate_{kind}_tokens")[known] * weight for kind in ("input", "output"))
+    projected = evidence[known] == "projected"
+    left = remaining(Projected(baseline, candidate, projected, costs, into, out, weight, models.tolist()), ratios)
     return {
-        "rows": total.naive_rows,
-        "total_cost_usd": estimate(total.nano.scaled(1 / NANO)),
-        "cost_percent": estimate(percent_of(total, float(before.sum()))),
-        "remaining_error": total.remaining_error,
-        "assumes": ASSUMES,
+        "evidence": left.evidence,
+        "rows": left.rows,
+        "naive_rows": sum(each.rows for each in left.routes if each.learned is None),
+        "pairs": left.pairs,
+        "total_cost_usd": estimate(left.total.nano.scaled(1 / NANO)),
+        "cost_percent": estimate(percent_of(left.total, float(before.sum()))),
+        "remaining_error": left.total.remaining_error,
+        "assumes": left.assumes,
+        "routes": [_route(each) for each in left.routes],
+    }
+
+
+def _route(found: Routed) -> Json:
+    baseline, candidate = found.route
+    learned = found.learned
+    return {
+        "baseline": baseline,
+        "candidate": candidate,
+        "rows": found.rows,
+        "evidence": learned.source if learned else "naive",
+        "pairs": len(learned.model.pairs) if learned else 0,
+        "input_ratio": learned.input_ratio if learned else 1.0,
+        "output_ratio": learned.output_ratio if learned else 1.0,
     }

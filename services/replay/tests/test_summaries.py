@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 from summed_tables import result, summed
 
 from modelux.events.v1.experiment_pb2 import ExperimentCompleted
+from modelux_replay.plan import PAIRS
 from modelux_replay.summaries import Told, sum_up
 
 CALLED = Told(with_responses=True, embedder="lexical-v1")
@@ -99,6 +101,23 @@ def test_an_interrupted_call_is_stood_for_by_its_like() -> None:
 def test_the_same_rows_make_the_same_bytes() -> None:
     rows = [scored(n, 0.5, 300, repeat_similarity=0.8, repeat_status="ok") for n in range(300)]
     assert summed(rows, CALLED) == summed(rows, CALLED)
+
+
+def test_a_projection_says_what_it_rests_on() -> None:
+    rows = [result(n, "projected") for n in range(200)]
+    naive = summed(rows)["projection"]
+    assert (naive["evidence"], naive["rows"], naive["naive_rows"], naive["pairs"]) == ("naive", 200, 200, 0)
+    calls = [
+        ["pilot"] * 50, [f"other_{n}" for n in range(50)], ["gpt-4o"] * 50, ["gpt-4o-mini"] * 50, [""] * 50,
+        [100.0 + n for n in range(50)], [50.0] * 50, [100.0 + n for n in range(50)], [60.0 + n % 9 for n in range(50)],
+        [1e6] * 50, [0.1] * 50,
+    ]  # fmt: skip
+    known = summed(rows, Told(pilot=pa.table(calls, schema=PAIRS)))["projection"]
+    assert (known["evidence"], known["naive_rows"], known["pairs"]) == ("pilot", 0, 50)
+    assert 0 < known["remaining_error"] < naive["remaining_error"] / 5
+    (route,) = known["routes"]
+    assert (route["baseline"], route["candidate"], route["rows"]) == ("gpt-4o", "gpt-4o-mini", 200)
+    assert (route["input_ratio"], route["output_ratio"]) == (1.0, pytest.approx(63.9 / 50, abs=0.01))
 
 
 def test_nothing_came_in() -> None:
