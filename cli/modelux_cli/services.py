@@ -23,6 +23,10 @@ SERVICES: Mapping[str, Entry] = {
     "config": Entry("modelux_config.service", "Owns projects, credentials, keys and versioned routing configs"),
     "ingest": Entry("modelux_ingest.service", "Writes request events to ClickHouse and folds provider health"),
     "replay": Entry("modelux_replay.service", "Replays logged traffic under a candidate policy"),
+    "response_sampler": Entry(
+        "modelux_response_sampler.service",
+        "Calls the candidates of experiments with sampled requests, under their caps",
+    ),
     "embedding": Entry(
         "modelux_embedding.service", "Turns texts into vectors: how alike answers are, prompts like one, topics"
     ),
@@ -30,7 +34,7 @@ SERVICES: Mapping[str, Entry] = {
 }
 
 LAYOUTS: Mapping[str, Sequence[Sequence[str]]] = {
-    "embedded": (("proxy",), ("config", "ingest", "replay", "embedding", "management")),
+    "embedded": (("proxy",), ("config", "ingest", "replay", "response_sampler", "embedding", "management")),
     "cluster": tuple((name,) for name in SERVICES),
 }
 """How services are grouped into processes in each form."""

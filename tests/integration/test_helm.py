@@ -63,12 +63,12 @@ def test_every_object_is_valid(values: Mapping[str, Any]) -> None:
     documents = render(values)
     for document in documents:
         kubernetes_validate.validate(document, KUBERNETES, strict=True)
-    assert {name for name, _ in containers(documents)} == set(VALUES["components"])
+    assert {name for name, _ in containers(documents)} == {name.replace("_", "-") for name in VALUES["components"]}
 
 
 def test_each_container_runs_its_service_locked_down() -> None:
     for name, container in containers(render(VALUES)):
-        assert container["args"] == ["run", name]
+        assert container["args"] == ["run", name.replace("-", "_")]
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         assert "limits" in container["resources"]

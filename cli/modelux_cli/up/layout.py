@@ -69,6 +69,7 @@ class Machine:
                 "MODELUX_PROXY_PORT": str(self.ports.proxy),
                 "MODELUX_PROXY_DATA_DIR": str(self.data_dir / "proxy"),
                 "MODELUX_PROXY_DRAIN_S": str(DRAIN_S),
+                "MODELUX_RESPONSE_SAMPLER_DATA_DIR": str(self.data_dir / "sampler"),
                 "MODELUX_MANAGEMENT_HOST": self.host,
                 "MODELUX_MANAGEMENT_PORT": str(self.ports.management),
                 "MODELUX_MANAGEMENT_HOSTS": "localhost,127.0.0.1,::1" if self.host == "127.0.0.1" else "*",

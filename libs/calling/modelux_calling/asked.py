@@ -61,8 +61,8 @@ class Asked:
         self.arrived_ns = arrived_ns
         self.stream = request.stream
         self.call_id = request.request_id
+        """How the record names it: other than the request where that is asked again in its turn."""
         self.key_id = request.key_id
-        """How the record names it; other than the request where that is asked again in its turn."""
         self.driven: Driven[ProviderCall] = Driven()
         self.run: Run | None = None
         self.purse: Purse | None = None

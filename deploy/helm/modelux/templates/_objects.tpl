@@ -14,7 +14,7 @@ app.kubernetes.io/component: {{ .name }}
 {{- end }}
 
 {{- define "modelux.fullname" -}}
-{{ printf "%s-%s" .root.Release.Name .name | trunc 52 | trimSuffix "-" }}
+{{ printf "%s-%s" .root.Release.Name (.name | replace "_" "-") | trunc 52 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "modelux.account" -}}

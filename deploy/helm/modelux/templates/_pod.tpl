@@ -17,7 +17,7 @@ spec:
       labelSelector:
         matchLabels: {{- include "modelux.selector" . | nindent 10 }}
   containers:
-    - name: {{ .name }}
+    - name: {{ .name | replace "_" "-" }}
       image: "{{ .root.Values.image.repository }}:{{ .root.Values.image.tag }}"
       imagePullPolicy: {{ .root.Values.image.pullPolicy }}
       args: ["run", {{ .name | quote }}]
