@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import asyncio
+import logging
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import grpc.aio
 
+from modelux.config.v1 import snapshot_pb2 as config
 from modelux.replay.v1 import replay_pb2 as pb
+from modelux_contracts.errors import ProblemError
 from modelux_contracts.ids import new_id
+from modelux_contracts.project_limits import experiment_spend_cap_nano
 from modelux_providers.catalog import Catalog
-from modelux_replay import window
 from modelux_replay.candidates import Candidate, read_candidate
 from modelux_replay.configuration import read_configuration
 from modelux_replay.experiments import (
@@ -21,60 +24,59 @@ from modelux_replay.experiments import (
     Experiment,
     Experiments,
     New,
+    TooManyAtWork,
     completed_event,
 )
-from modelux_replay.problems import FieldError, conflict, invalid, not_built
-from modelux_replay.spec import Checked, Limits, check
-from modelux_replay.window import Window
-from modelux_store.analytics import Analytics
-from modelux_store.errors import AlreadyExists
+from modelux_replay.preflight import estimate
+from modelux_replay.problems import FieldError, conflict, invalid, too_many
+from modelux_replay.runs import Runs
+from modelux_replay.spec import Checked, calls, check, check_project
+from modelux_store.errors import AlreadyExists, Unavailable
+
+log = logging.getLogger(__name__)
 
 DEFAULT_LIMIT, MOST = 50, 200
-SUGGESTED_FLOOR_NANO = 50_000_000
-AUTO_CANCEL_RATIO = 1.5
-REASON = "Cancelled by a caller."
+REASON = "Cancelled by a caller"
+_LOOK_S = 0.1
+_ENDING_S = 5.0
+"""How long a cancelling caller waits for the calls that are under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What settings bound. `at_work`: experiments of an organization that wait or run."""
+
+    window_days: int
+    at_work: int = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """`most_rows`: of a larger window so many are drawn."""
+    """Refuses what cannot run, and keeps what can."""
 
-    experiments: Experiments
-    analytics: Analytics
+    runs: Runs
     channel: grpc.aio.Channel
+    """To the config service."""
     catalog: Catalog
     limits: Limits
-    most_rows: int
-    now_us: Callable[[], int]
+
+    @property
+    def experiments(self) -> Experiments:
+        return self.runs.experiments
 
     async def preflight(self, request: pb.PreflightRequest) -> pb.PreflightResponse:
-        """What a routing-only experiment would replay. Raises problems as `create`."""
-        checked = check(request.spec, self.now_us(), self.limits, preflight=True)
-        await self._candidate(request.actor, checked)
-        _refuse_calls(checked)
-        found = await window.count_rows(self.analytics, _window(request.actor, checked))
-        rows = found.rows
-        replayed = min(rows, self.most_rows)
-        notes = ["Nothing is called, so nothing is spent: the decisions are replayed over what was logged."]
-        if not rows:
-            notes.append("No request of the log lies in this window and passes its filter.")
-        if found.excluded:
-            notes.append(f"{found.excluded:,} more are left out: the caller left, or nobody knows how they ended.")
-        if rows > replayed:
-            notes.append(f"The window holds {rows:,} requests; about {replayed:,} of them, drawn evenly, are replayed.")
-        return pb.PreflightResponse(
-            rows_in_window=rows,
-            effective_sample_size=replayed,
-            spend_cap_nano=self.limits.spend_cap_nano,
-            suggested_spend_cap_nano=min(SUGGESTED_FLOOR_NANO, self.limits.spend_cap_nano),
-            auto_cancel_ratio=AUTO_CANCEL_RATIO,
-            notes=notes,
-        )
+        """What an experiment would replay, call and cost. Changes nothing. Raises problems as `create`."""
+        checked = check(request.spec, self.runs.now_us(), self.limits.window_days, preflight=True)
+        configuration, candidate = await self._candidate(request.actor, checked)
+        one = _experiment(request.actor, checked, configuration, candidate, self.runs.now_us())
+        cap_nano = experiment_spend_cap_nano(configuration.projects[0])
+        return await estimate(self.runs, self.catalog, one, cap_nano)
 
     async def create(self, request: pb.CreateRequest) -> pb.CreateResponse:
         """Stores an experiment that will run at once. The same idempotency key and request answer alike.
 
-        Raises problems: 422 for fields, 404 for the project, 409 for a key used otherwise, 501 for what is not built.
+        Raises problems: 422 for fields, 404 for the project, 409 for a key used otherwise and a project that keeps no
+        answers, 429 while too many experiments are at work, and what config refuses of its spend cap.
         """
         actor = request.actor
         bare = pb.CreateRequest(spec=request.spec)
@@ -83,42 +85,49 @@ class Desk:
             earlier = await self._repeated(actor, fingerprint)
             if earlier is not None:
                 return pb.CreateResponse(experiment=earlier.record())
-        now_us = self.now_us()
-        checked = check(request.spec, now_us, self.limits)
+        now_us = self.runs.now_us()
+        checked = check(request.spec, now_us, self.limits.window_days)
         configuration, candidate = await self._candidate(actor, checked)
-        _refuse_calls(checked)
-        identifier = new_id("sim_", now_us // 1000)
-        one = Experiment(
-            id=identifier,
-            organization_id=actor.organization_id,
-            project_id=checked.spec.project_id,
-            spec=checked.spec,
-            candidate_reference=candidate.reference,
-            policy=candidate.document.policy_json.decode(),
-            configuration=configuration,
-            window_start_us=checked.start_us,
-            window_end_us=checked.end_us,
-            seed=_seed(checked, candidate),
-            status="pending",
-            status_reason="",
-            revision=1,
-            epoch=0,
-            rows_total=0,
-            rows_done=0,
-            created_at_us=now_us,
-            started_at_us=0,
-            finished_at_us=0,
-            created_by=actor.key_id,
-            summary="",
-            request_hash=fingerprint,
-        )
+        if await self.experiments.at_work(actor.organization_id) >= self.limits.at_work:
+            raise self._too_many()
+        one = _experiment(actor, checked, configuration, candidate, now_us, fingerprint)
+        if calls(checked.spec):
+            one = replace(one, budget_id=await self.runs.caps.open(actor, one.id, one.spec))
+        return pb.CreateResponse(experiment=(await self._stored(actor, one, fingerprint)).record())
+
+    async def _stored(self, actor: pb.Actor, one: Experiment, fingerprint: bytes) -> Experiment:
+        """Its cap is closed where it could not be stored."""
+        kept = False
         try:
-            made = await self.experiments.create(New(one, actor.idempotency_key or None))
+            made = await self.experiments.create(New(one, actor.idempotency_key or None), self.limits.at_work)
+            kept = True
+            return made
         except AlreadyExists:
             again = await self._repeated(actor, fingerprint)
             assert again is not None, "a unique key is taken, yet nobody has it"
-            made = again
-        return pb.CreateResponse(experiment=made.record())
+            return again
+        except TooManyAtWork as error:
+            raise self._too_many() from error
+        finally:
+            if not kept and one.budget_id:
+                await self._close(one)
+
+    async def _close(self, one: Experiment) -> None:
+        """Where a store broke off, nobody knows whether it was stored after all: then the cap is its own."""
+        try:
+            if await self.experiments.find(one.id) is None:
+                await self.runs.caps.close(one.organization_id, one.budget_id)
+        except (ProblemError, Unavailable) as error:
+            log.warning("the cap of %s, which was not created, could not be closed: %s", one.id, error)
+
+    def _too_many(self) -> ProblemError:
+        detail = f"{self.limits.at_work} experiments of the organization wait or run already."
+        return too_many(detail, "Wait until one has ended, or cancel one.")
+
+    async def may_call(self, request: pb.MayCallRequest) -> pb.MayCallResponse:
+        """Whether further calls in an experiment's name may begin."""
+        reason = await self.experiments.stop_reason(request.experiment_id, request.organization_id)
+        return pb.MayCallResponse(may_call=reason == "")
 
     async def get(self, request: pb.GetRequest) -> pb.GetResponse:
         one = await self.experiments.get(request.actor.organization_id, request.id)
@@ -144,27 +153,45 @@ class Desk:
         return pb.ListResponse(experiments=[row.record(whole=False) for row in rows[:limit]], next_cursor=cursor)
 
     async def cancel(self, request: pb.CancelRequest) -> pb.CancelResponse:
-        """Ends it; a run stops between two batches. What has ended stays as it is."""
+        """Ends it; a run stops between two batches. What has ended stays as it is.
+
+        One with responses that runs begins no further call, and ends with what came once the calls under way have: in
+        most cases before this returns.
+        """
         while True:
             one = await self.experiments.get(request.actor.organization_id, request.id)
             if "cancelled" not in TRANSITIONS[one.status]:
                 return pb.CancelResponse(experiment=one.record(await self.experiments.promotions(one.id)))
-            now_us = self.now_us()
-            event = completed_event(one, "cancelled", REASON, now_us)
+            if one.status == "running" and one.spec.mode == "with_responses":
+                await self.experiments.stop(one.id, REASON)
+                return pb.CancelResponse(experiment=(await self._ending(one)).record())
+            now_us = self.runs.now_us()
+            event = completed_event(one, "cancelled", f"{REASON}.", now_us)
             try:
                 ended = await self.experiments.end(one, "cancelled", now_us, completed=event)
             except Changed:
                 continue
             return pb.CancelResponse(experiment=ended.record())
 
-    async def _candidate(self, actor: pb.Actor, checked: Checked) -> tuple[bytes, Candidate]:
-        configuration = await read_configuration(self.channel, actor.organization_id, checked.spec.project_id)
-        project = configuration.projects[0]
-        if checked.spec.mode == "with_responses" and project.logging_mode == "metadata_only":
-            detail = "The project logs metadata only, so there is no logged answer to compare with."
-            raise conflict("metadata_only", detail, "Set its loggingMode to 'full', or use mode 'routing_only'.")
-        candidate = read_candidate(checked.spec, configuration, self.catalog, self.now_us() // 1000)
-        return configuration.SerializeToString(deterministic=True), candidate
+    async def _ending(self, one: Experiment) -> Experiment:
+        """As it stands when it has ended, or after a while."""
+        try:
+            async with asyncio.timeout(_ENDING_S):
+                while one.status == "running":
+                    await asyncio.sleep(_LOOK_S)
+                    one = await self.experiments.get(one.organization_id, one.id)
+        except TimeoutError:
+            log.info("experiment %s has not ended yet", one.id)
+        return one
+
+    async def _candidate(self, actor: pb.Actor, checked: Checked) -> tuple[config.Snapshot, Candidate]:
+        spec = checked.spec
+        configuration = await read_configuration(self.channel, actor.organization_id, spec.project_id)
+        check_project(spec, configuration.projects[0])
+        candidate = read_candidate(spec, configuration, self.catalog, self.runs.now_us() // 1000)
+        if spec.sample.method == "semantic":
+            await self.runs.embeddings.check_semantic()
+        return configuration, candidate
 
     async def _repeated(self, actor: pb.Actor, fingerprint: bytes) -> Experiment | None:
         key = actor.idempotency_key
@@ -175,15 +202,39 @@ class Desk:
         return earlier
 
 
-def _refuse_calls(checked: Checked) -> None:
-    if checked.spec.mode == "with_responses":
-        detail = "This release cannot call the candidate yet: mode 'with_responses' is not built."
-        raise not_built(detail, "Use mode 'routing_only', which replays decisions, costs and latencies.")
-
-
-def _window(actor: pb.Actor, checked: Checked) -> Window:
-    spec = checked.spec
-    return Window(actor.organization_id, spec.project_id, checked.start_us, checked.end_us, spec.filter)
+def _experiment(
+    actor: pb.Actor,
+    checked: Checked,
+    configuration: config.Snapshot,
+    candidate: Candidate,
+    now_us: int,
+    fingerprint: bytes | None = None,
+) -> Experiment:
+    """One that was not stored yet."""
+    return Experiment(
+        id=new_id("sim_", now_us // 1000),
+        organization_id=actor.organization_id,
+        project_id=checked.spec.project_id,
+        spec=checked.spec,
+        candidate_reference=candidate.reference,
+        policy=candidate.document.policy_json.decode(),
+        configuration=configuration.SerializeToString(deterministic=True),
+        window_start_us=checked.start_us,
+        window_end_us=checked.end_us,
+        seed=_seed(checked, candidate),
+        status="pending",
+        status_reason="",
+        revision=1,
+        epoch=0,
+        rows_total=0,
+        rows_done=0,
+        created_at_us=now_us,
+        started_at_us=0,
+        finished_at_us=0,
+        created_by=actor.key_id,
+        summary="",
+        request_hash=fingerprint,
+    )
 
 
 def _seed(checked: Checked, candidate: Candidate) -> int:

@@ -38,6 +38,10 @@ class Changed(Exception):
     """Somebody else changed the experiment meanwhile: read it again."""
 
 
+class TooManyAtWork(Exception):
+    """The organization has as many experiments that wait or run as it may."""
+
+
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """One row. Times in microseconds since the epoch, 0 where there is none."""
@@ -64,6 +68,11 @@ class Experiment:
     created_by: str
     summary: str = field(repr=False)
     request_hash: bytes | None = field(repr=False)
+    budget_id: str = ""
+    """Of its spend cap; empty where it spends nothing."""
+    spent_nano: int = 0
+    stop_reason: str = ""
+    """Why no further call may begin, while it still runs."""
 
     def record(self, promotions: tuple[pb.Promotion, ...] = (), *, whole: bool = True) -> pb.ExperimentRecord:
         """As the service answers; a list leaves the summary out."""
@@ -75,7 +84,7 @@ class Experiment:
             window_start_us=self.window_start_us,
             window_end_us=self.window_end_us,
             status=self.status,
-            status_reason=self.status_reason,
+            status_reason=self.status_reason or (self.stop_reason if self.status == "running" else ""),
             rows_total=self.rows_total,
             rows_done=self.rows_done,
             created_at_us=self.created_at_us,
@@ -85,6 +94,8 @@ class Experiment:
             seed=self.seed,
             summary_json=self.summary.encode() if whole else b"",
             promotions=promotions,
+            budget_id=self.budget_id,
+            spent_nano=self.spent_nano,
         )
 
 
@@ -102,16 +113,28 @@ class Experiments:
 
     database: Database
 
-    async def create(self, new: New) -> Experiment:
-        """Stores it together with the command to run it. Raises `AlreadyExists` for a used idempotency key."""
+    async def create(self, new: New, most_at_work: int) -> Experiment:
+        """Stores it together with the command to run it.
+
+        Raises `AlreadyExists` for a used idempotency key, `TooManyAtWork` where `most_at_work` of the organization wait
+        or run.
+        """
         one = new.experiment
         async with self.database.transaction() as tx:
+            await tx.fetch_one(sql("experiments", "lock_organization"), {"organization_id": one.organization_id})
+            if await _at_work(tx, one.organization_id) >= most_at_work:
+                raise TooManyAtWork
             values = {name: getattr(one, name) for name in _STORED}
             values |= {"spec": one.spec.SerializeToString(), "now_us": one.created_at_us}
             await tx.execute(sql("experiments", "insert"), values | {"idempotency_key": new.idempotency_key})
             command = ExperimentCommand(experiment_id=one.id, kind="run")
             await outbox.append(tx, _message(EXPERIMENT_COMMANDS.name, one.id, command, f"{one.id}.run"))
         return one
+
+    async def at_work(self, organization_id: str) -> int:
+        """How many experiments of an organization wait or run."""
+        async with self.database.transaction() as tx:
+            return await _at_work(tx, organization_id)
 
     async def repeated(self, organization_id: str, created_by: str, key: str) -> Experiment | None:
         """What a request with this idempotency key created before."""
@@ -138,9 +161,16 @@ class Experiments:
         """Makes this process the one that runs it; None where another does or it has ended."""
         return await self._one("claim", {"id": identifier, "now_us": now_us, "silent_before_us": now_us - SILENT_US})
 
-    async def progress(self, one: Experiment, *, rows_total: int, rows_done: int, now_us: int) -> bool:
+    async def find(self, identifier: str) -> Experiment | None:
+        """One by its id alone, for whoever runs it."""
+        return await self._one("find", {"id": identifier})
+
+    async def progress(
+        self, one: Experiment, *, rows_total: int, rows_done: int, now_us: int, spent_nano: int = 0
+    ) -> bool:
         """A sign of life. False where the run was cancelled or another process has taken it over: stop."""
         values = {"id": one.id, "epoch": one.epoch, "now_us": now_us, "rows_total": rows_total, "rows_done": rows_done}
+        values["spent_nano"] = spent_nano
         async with self.database.transaction() as tx:
             return await tx.fetch_one(sql("experiments", "progress"), values) is not None
 
@@ -162,6 +192,29 @@ class Experiments:
             message = _message(EXPERIMENT_COMPLETED.name, one.organization_id, completed, f"{one.id}.completed")
             await outbox.append(tx, message)
         return _experiment(row)
+
+    async def stop(self, identifier: str, reason: str) -> Experiment | None:
+        """No further call may begin; None where it does not run, or was stopped before."""
+        return await self._one("stop", {"id": identifier, "reason": reason})
+
+    async def stop_reason(self, identifier: str, organization_id: str = "") -> str | None:
+        """Why no further call of a running experiment may begin, "" where one may; None where it does not run."""
+        values = {"id": identifier, "organization_id": organization_id}
+        async with self.database.transaction() as tx:
+            row = await tx.fetch_one(sql("experiments", "stop_reason"), values)
+        return cast(str, row["stop_reason"]) if row else None
+
+    async def open_caps(self) -> list[Experiment]:
+        """Some of those that have ended and whose cap is still open."""
+        async with self.database.transaction() as tx:
+            return [_experiment(row) for row in await tx.fetch_all(sql("experiments", "open_caps"))]
+
+    async def cap_closed(self, identifier: str, spent_nano: int) -> None:
+        """Keeps that the cap was closed and what was spent, and lets go of what the run kept for itself."""
+        async with self.database.transaction() as tx:
+            await tx.execute(sql("experiments", "cap_closed"), {"id": identifier, "spent_nano": spent_nano})
+            await tx.execute(sql("pairs", "clear_pairs"), {"id": identifier})
+            await tx.execute(sql("pairs", "clear_draw"), {"id": identifier})
 
     async def waiting(self, now_us: int) -> list[str]:
         """Ids of what nobody runs, oldest first."""
@@ -221,7 +274,14 @@ _STORED = (
     "seed",
     "created_by",
     "request_hash",
+    "budget_id",
 )
+
+
+async def _at_work(tx: Transaction, organization_id: str) -> int:
+    row = await tx.fetch_one(sql("experiments", "at_work"), {"organization_id": organization_id})
+    assert row is not None
+    return cast(int, row["count"])
 
 
 async def _promotions(tx: Transaction, identifier: str) -> tuple[pb.Promotion, ...]:

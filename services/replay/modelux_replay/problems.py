@@ -38,6 +38,6 @@ def conflict(code: str, detail: str, hint: str = "") -> ProblemError:
     return ProblemError(Problem(409, code, "Conflict", detail, hint))
 
 
-def not_built(detail: str, hint: str) -> ProblemError:
-    """What this release cannot do yet."""
-    return ProblemError(Problem(501, "not_implemented", "Not implemented", detail, hint))
+def too_many(detail: str, hint: str) -> ProblemError:
+    """As many as may be at a time."""
+    return ProblemError(Problem(429, "too_many_experiments", "Too many at a time", detail, hint))

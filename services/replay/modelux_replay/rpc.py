@@ -45,6 +45,7 @@ class Edge:
             "List": self.desk.list,
             "Cancel": self.desk.cancel,
             "Promote": self.promoter.promote,
+            "MayCall": self.desk.may_call,
         }
         handlers = {name: self._handler(name, method) for name, method in methods.items()}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))

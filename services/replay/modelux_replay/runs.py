@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import pyarrow as pa
@@ -16,13 +16,22 @@ from modelux.config.v1.snapshot_pb2 import Snapshot
 from modelux.events.v1.experiment_pb2 import ExperimentResults
 from modelux_bus.base import Bus, BusUnavailable, Message
 from modelux_contracts import codec
+from modelux_contracts.errors import ProblemError
 from modelux_contracts.topics import EXPERIMENT_RESULTS
 from modelux_replay import configuration, window
+from modelux_replay.calling import Calling, Pace
 from modelux_replay.candidates import documents
+from modelux_replay.caps import Caps
+from modelux_replay.embeddings import Embeddings
 from modelux_replay.experiments import Changed, Experiment, Experiments, Status, completed_event
+from modelux_replay.pairs import Pairs
+from modelux_replay.piloting import pilot
 from modelux_replay.plan import Document, Plan, Prepare
 from modelux_replay.pool import Done, Pool, Unit, run_unit, shared, stream_of
-from modelux_replay.summaries import Outcome, sum_up
+from modelux_replay.progress import Found, Progress, Stopped
+from modelux_replay.sampled import with_member, with_responses
+from modelux_replay.spec import calls
+from modelux_replay.summaries import ROUTING_ONLY, Outcome, Told, sum_up
 from modelux_replay.window import Count, Slice, Window
 from modelux_store.analytics import Analytics
 from modelux_store.errors import Unavailable
@@ -30,14 +39,11 @@ from modelux_store.errors import Unavailable
 log = logging.getLogger(__name__)
 
 LIMIT_S = 30 * 60
-_BEAT_S = 1.0
+_ENDING_S = 120.0
+"""What an experiment that calls its candidate always has to write what came."""
 _LOOK_S = 0.05
 _SHOWN_S = 60.0
 """How long to wait for ingest before an experiment counts as completed all the same."""
-
-
-class Stopped(Exception):
-    """The run was cancelled, or another process has taken it over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +57,21 @@ class Runs:
     prepare: Prepare
     most_rows: int
     now_us: Callable[[], int]
+    caps: Caps
+    embeddings: Embeddings
     beat_s: float = 3.0
     """How often a run says that it lives, whatever it waits for, and hears whether it may go on."""
+    pace: Pace = field(default_factory=Pace)
+    simulating: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Workers hold one plan at a time: runs take turns."""
+
+    @property
+    def pairs(self) -> Pairs:
+        return Pairs(self.experiments.database)
+
+    @property
+    def calling(self) -> Calling:
+        return Calling(self.experiments, self.pairs, self.bus, self.caps, self.now_us, self.pace)
 
     async def run(self, identifier: str) -> None:
         """Runs one experiment, unless another process does. While a store or the bus is away it is left for later."""
@@ -62,15 +81,18 @@ class Runs:
         log.info("experiment %s runs", one.id)
         left_s = LIMIT_S - (self.now_us() - one.started_at_us) / 1e6
         try:
-            async with asyncio.timeout(max(left_s, 0.0)):
-                rows, outcome = await self._living(one)
-            await self._end(one, "completed", rows=rows, outcome=outcome)
+            async with asyncio.timeout(max(left_s, _ENDING_S if calls(one.spec) else 0.0)):
+                found = await self._living(one)
+            status: Status = "cancelled" if found.stopped else "completed"
+            await self._end(one, status, reason=found.stopped, rows=found.rows, outcome=found.outcome)
         except Stopped:
             log.info("experiment %s was stopped", one.id)
         except TimeoutError:
             await self._end(one, "failed", reason=f"It took longer than {LIMIT_S // 60} minutes.")
         except (Unavailable, BusUnavailable) as error:
             log.warning("experiment %s waits: %s", one.id, error)
+        except ProblemError as error:
+            await self._refused(one, error)
         except BrokenProcessPool:
             self.pool.reset()
             log.exception("a worker of experiment %s died", one.id)
@@ -78,6 +100,13 @@ class Runs:
         except Exception:
             log.exception("experiment %s failed", one.id)
             await self._end(one, "failed", reason="Something broke here; the log of the replay service tells what.")
+
+    async def _refused(self, one: Experiment, error: ProblemError) -> None:
+        """Another service refuses what the run needs; while it is away the run is left for later."""
+        problem = error.problem
+        log.warning("experiment %s: %s", one.id, problem.detail)
+        if problem.status != 503:
+            await self._end(one, "failed", reason=f"{problem.detail} {problem.hint}".strip())
 
     async def _end(
         self, one: Experiment, status: Status, *, reason: str = "", rows: int = 0, outcome: Outcome | None = None
@@ -94,52 +123,41 @@ class Runs:
         except Changed:
             log.info("experiment %s was ended by somebody else", one.id)
 
-    async def _living(self, one: Experiment) -> tuple[int, Outcome]:
-        progress = _Progress(self, one)
+    async def _living(self, one: Experiment) -> Found:
+        progress = Progress(self.experiments, one, self.now_us)
+        run = with_responses if one.spec.mode == "with_responses" else routing_only
         try:
             async with asyncio.TaskGroup() as tasks:
                 beating = tasks.create_task(progress.beat(self.beat_s))
-                found = await self._replay(one, progress)
+                found = await run(self, one, progress)
                 beating.cancel()
         except BaseExceptionGroup as group:
             # What ended the run; callers expect it bare.
             raise group.exceptions[0] from None
         return found
 
-    async def _replay(self, one: Experiment, progress: _Progress) -> tuple[int, Outcome]:
-        whole = Window(one.organization_id, one.project_id, one.window_start_us, one.window_end_us, one.spec.filter)
-        found = await window.count_rows(self.analytics, whole)
-        drawn = Window(
-            whole.organization_id,
-            whole.project_id,
-            whole.start_us,
-            whole.end_us,
-            whole.filter,
-            window.share_for(found.rows, self.most_rows),
-        )
-        parts = await window.read_slices(self.analytics, drawn)
-        total = sum(each.rows for each in parts)
-        progress.total = total
-        await progress.tell()
-        plan = plan_of(one, await window.read_calls(self.analytics, whole))
-        weight = found.rows / total if drawn.share_ppm < 1_000_000 and total else 1.0
-        with shared(plan) as path:
-            columns = await _Work(self, one, path, weight, progress).through(drawn, parts)
-        outcome = await self._sum_up(one, columns, found)
-        await self._shown(one, progress)
-        return progress.done, outcome
+    async def plan(self, one: Experiment, whole: Window) -> Plan:
+        """What the simulation of an experiment knows beside the rows. Raises `Unavailable`."""
+        return plan_of(one, await window.read_calls(self.analytics, whole))
 
-    async def _sum_up(self, one: Experiment, columns: Sequence[pa.Table], found: Count) -> Outcome:
+    async def publish(self, one: Experiment, number: int, done: Done) -> None:
+        """Tells the rows of a unit. Raises `BusUnavailable`."""
+        await self.bus.publish(_messages(one, number, done))
+
+    async def sum_up(
+        self, one: Experiment, columns: Sequence[pa.Table], found: Count, told: Told = ROUTING_ONLY
+    ) -> Outcome:
+        """The summary of results, given the columns that it reads."""
         table = stream_of(pa.concat_tables(columns).unify_dictionaries()) if columns else b""
-        return await self.pool.run(sum_up, table, one.seed, found.rows, found.excluded)
+        return await self.pool.run(sum_up, table, one.seed, found.rows, found.excluded, told)
 
-    async def _shown(self, one: Experiment, progress: _Progress) -> None:
-        """Waits until the log shows every row: whoever sees `completed` can read the results."""
+    async def shown(self, one: Experiment, rows: int, progress: Progress) -> None:
+        """Waits until the log shows every row: whoever sees `completed` can read the results. Raises `Stopped`."""
         deadline_us = self.now_us() + round(_SHOWN_S * 1e6)
         query = "SELECT uniqExact(row) AS rows FROM experiment_rows WHERE experiment_id = {id:String}"
-        while progress.done:
+        while rows:
             (row,) = await self.analytics.rows(query, {"id": one.id})
-            if row["rows"] == progress.done:
+            if row["rows"] == rows:
                 return
             if self.now_us() > deadline_us:
                 log.warning("not all rows of experiment %s are in ClickHouse yet", one.id)
@@ -148,10 +166,32 @@ class Runs:
             await asyncio.sleep(_LOOK_S)
 
 
+async def routing_only(runs: Runs, one: Experiment, progress: Progress) -> Found:
+    """Replays every row of the window; a pilot calls some of them first. Raises as `with_responses`."""
+    whole = Window(one.organization_id, one.project_id, one.window_start_us, one.window_end_us, one.spec.filter)
+    found = await window.count_rows(runs.analytics, whole)
+    drawn = replace(whole, share_ppm=window.share_for(found.rows, runs.most_rows))
+    parts = await window.read_slices(runs.analytics, drawn)
+    plan = await runs.plan(one, whole)
+    piloted = await pilot(runs, one, plan, progress) if one.spec.HasField("pilot") else None
+    if piloted is not None:
+        plan = replace(plan, pilot=piloted.pairs)
+    total = sum(each.rows for each in parts)
+    progress.total = total
+    await progress.tell()
+    weight = found.rows / total if drawn.share_ppm < 1_000_000 and total else 1.0
+    async with runs.simulating:
+        with shared(plan) as path:
+            columns = await _Work(runs, one, path, weight, progress).through(drawn, parts)
+    outcome = await runs.sum_up(one, columns, found)
+    await runs.shown(one, progress.done, progress)
+    return Found(progress.done, with_member(outcome, "pilot", piloted.summary()) if piloted else outcome)
+
+
 class _Work:
     """The units of a run, one for each slice of the window: they are published in order."""
 
-    def __init__(self, runs: Runs, one: Experiment, plan: str, weight: float, progress: _Progress) -> None:
+    def __init__(self, runs: Runs, one: Experiment, plan: str, weight: float, progress: Progress) -> None:
         self._runs = runs
         self._one = one
         self._plan = plan
@@ -183,41 +223,10 @@ class _Work:
 
     async def _finish(self) -> None:
         done = await self._running.popleft()
-        await self._runs.bus.publish(_messages(self._one, self._units, done))
+        await self._runs.publish(self._one, self._units, done)
         self._units += 1
         self._columns.append(pa.ipc.open_stream(done.summary).read_all())
         await self._progress.add(done.rows)
-
-
-class _Progress:
-    """Tells the database now and then how far a run is, which also says whether it may go on."""
-
-    def __init__(self, runs: Runs, one: Experiment) -> None:
-        self.total = self.done = 0
-        self._runs = runs
-        self._one = one
-        self._told_us = 0
-
-    async def add(self, rows: int) -> None:
-        """Raises `Stopped`."""
-        self.done += rows
-        if self._runs.now_us() - self._told_us > _BEAT_S * 1e6 or (rows and self.done >= self.total):
-            await self.tell()
-
-    async def tell(self) -> None:
-        """Raises `Stopped`."""
-        self._told_us = self._runs.now_us()
-        may_go_on = await self._runs.experiments.progress(
-            self._one, rows_total=max(self.total, self.done), rows_done=self.done, now_us=self._told_us
-        )
-        if not may_go_on:
-            raise Stopped
-
-    async def beat(self, every_s: float) -> None:
-        """Tells for as long as the run lasts. Raises `Stopped`."""
-        while True:
-            await asyncio.sleep(every_s)
-            await self.tell()
 
 
 def plan_of(one: Experiment, calls: pa.Table) -> Plan:

@@ -11,20 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelux_bus.consume import consume
-from modelux_contracts.topics import EXPERIMENT_COMMANDS
+from modelux_contracts.topics import EXPERIMENT_COMMANDS, EXPERIMENT_SCORES
 from modelux_providers.catalog import Catalog
-from modelux_replay.consumer import Consumer
-from modelux_replay.desk import Desk
+from modelux_replay.caps import Caps
+from modelux_replay.consumer import Consumer, Scores
+from modelux_replay.desk import Desk, Limits
+from modelux_replay.embeddings import Embeddings
 from modelux_replay.experiments import Experiments
 from modelux_replay.pool import Pool
 from modelux_replay.promote import Promoter
 from modelux_replay.rpc import Edge
 from modelux_replay.runs import Runs
 from modelux_replay.simulate import prepare
-from modelux_replay.spec import Limits
 from modelux_runtime.platform import Platform
 from modelux_runtime.rpc import serving
-from modelux_runtime.service import Service, Tasks
+from modelux_runtime.service import Need, Service, Tasks
 from modelux_runtime.settings import setting
 from modelux_store.migrate import migrate_once_there
 from modelux_store.outbox import relay
@@ -43,6 +44,7 @@ class ReplaySettings:
     workers: int = setting(0, "Processes that simulate; 0: one for each core")
     max_rows: int = setting(50_000, "Most requests replayed by one experiment; of more so many are drawn evenly")
     max_window_days: int = setting(90, "Longest window of an experiment; no longer than ingest keeps requests")
+    max_at_work: int = setting(20, "Most experiments of an organization that wait or run at a time")
 
 
 @asynccontextmanager
@@ -50,11 +52,20 @@ async def serve(settings: ReplaySettings, platform: Platform) -> AsyncIterator[T
     """Serves gRPC at once; calls wait for the schema. Neither config nor ClickHouse need to be up."""
     experiments, started = Experiments(platform.database), asyncio.Event()
     platform.readiness[GROUP] = lambda: None if started.is_set() else "the schema is not there yet"
-    limits = Limits(settings.max_window_days)
-    desk = Desk(experiments, platform.analytics, platform.config, Catalog.load(), limits, settings.max_rows, _now_us)
-    edge = Edge(desk, Promoter(experiments, platform.config, _now_us), started)
     pool = Pool(settings.workers)
-    runs = Runs(experiments, platform.analytics, platform.bus, pool, prepare, settings.max_rows, _now_us)
+    runs = Runs(
+        experiments,
+        platform.analytics,
+        platform.bus,
+        pool,
+        prepare,
+        settings.max_rows,
+        _now_us,
+        Caps(platform.config),
+        Embeddings(platform.embedding),
+    )
+    desk = Desk(runs, platform.config, Catalog.load(), Limits(settings.max_window_days, settings.max_at_work))
+    edge = Edge(desk, Promoter(experiments, platform.config, _now_us), started)
     target = settings.listen or platform.settings.replay_url
     try:
         async with serving(target, edge.register):
@@ -70,12 +81,18 @@ async def _run(platform: Platform, started: asyncio.Event, consumer: Consumer) -
     started.set()
     async with asyncio.TaskGroup() as group:
         group.create_task(relay(platform.database, platform.bus))
-        group.create_task(consume(platform.bus, GROUP, {EXPERIMENT_COMMANDS.name: consumer.handle}))
+        handlers = {
+            EXPERIMENT_COMMANDS.name: consumer.handle,
+            EXPERIMENT_SCORES.name: Scores(consumer.runs.pairs).handle,
+        }
+        group.create_task(consume(platform.bus, GROUP, handlers))
         group.create_task(consumer.work())
+        group.create_task(consumer.tidy())
 
 
 def _now_us() -> int:
     return time.time_ns() // 1000
 
 
-SERVICE = Service("replay", ReplaySettings, needs=frozenset({"database", "bus", "analytics", "config"}), serve=serve)
+_NEEDS: frozenset[Need] = frozenset({"database", "bus", "analytics", "config", "embedding"})
+SERVICE = Service("replay", ReplaySettings, needs=_NEEDS, serve=serve)

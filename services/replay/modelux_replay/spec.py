@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from modelux.config.v1 import snapshot_pb2 as config
 from modelux.replay.v1 import replay_pb2 as pb
-from modelux_replay.problems import FieldError, invalid
+from modelux_contracts.errors import ProblemError
+from modelux_contracts.project_limits import experiment_sample, experiment_spend_cap_nano
+from modelux_replay.problems import FieldError, conflict, invalid
+from routing_core.money import dollars
 
 MODES = ("routing_only", "with_responses")
 METHODS = ("random", "stratified", "semantic")
 STATUSES = ("ok", "error")
 LONGEST_NAME = 200
 LONGEST_HYPOTHESIS = 2_000
-SAMPLE = (1_000, 50_000)
+PILOT = (10, 1_000)
+"""Fewer calls teach nothing; more are an experiment with responses."""
+MOST_AA_SHARE = 0.5
 DAY_US = 86_400_000_000
 _MOMENT = "Write ISO 8601 with an offset, such as 2026-04-10T00:00:00Z."
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What settings bound. `spend_cap_nano`: of an experiment, in nano-USD."""
-
-    window_days: int
-    spend_cap_nano: int = 50 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +34,58 @@ class Checked:
     end_us: int
 
 
-def check(asked: pb.ExperimentSpec, now_us: int, limits: Limits, *, preflight: bool = False) -> Checked:
-    """Raises a 422 problem that names every field at fault, each with its remedy."""
+def calls(spec: pb.ExperimentSpec) -> bool:
+    """Whether the experiment calls its candidate: all of a sample, or a pilot's rows."""
+    return spec.mode == "with_responses" or spec.HasField("pilot")
+
+
+def check(asked: pb.ExperimentSpec, now_us: int, window_days: int, *, preflight: bool = False) -> Checked:
+    """Raises a 422 problem that names every field at fault, each with its remedy.
+
+    `window_days`: of the longest window. `preflight`: name and spend cap may be missing.
+    """
     spec = pb.ExperimentSpec()
     spec.CopyFrom(asked)
     spec.mode = spec.mode or ("with_responses" if preflight and spec.HasField("sample") else "routing_only")
     spec.run_tag = spec.run_tag or "run_id"
     spec.name = spec.name.strip()
     errors = _texts(spec, preflight)
-    start_us, end_us = _window(spec, now_us, limits, errors)
-    errors += _sample(spec) + _cap(spec, limits, preflight)
+    start_us, end_us = _window(spec, now_us, window_days, errors)
+    errors += _sample(spec) + _pilot(spec) + _cap(spec, preflight)
     if errors:
         raise invalid(errors)
     return Checked(spec, start_us, end_us)
+
+
+def check_project(spec: pb.ExperimentSpec, project: config.Project) -> None:
+    """What the project allows. Raises a 409 problem where it keeps no answers to compare with, and 422 beyond its
+    limits.
+    """
+    if calls(spec) and project.logging_mode == "metadata_only":
+        raise _no_bodies(spec)
+    errors = []
+    if spec.HasField("sample"):
+        least, most = experiment_sample(project)
+        if not least <= spec.sample.size <= most:
+            message = f"{spec.sample.size:,} is not between {least:,} and {most:,}"
+            hint = "Where the window has fewer rows, all of them are taken. The project's settings bound it."
+            errors.append(FieldError("sample.size", message, hint))
+    cap = experiment_spend_cap_nano(project)
+    if spec.spend_cap_nano > cap:
+        hint = "That is the project's experimentSpendCapUsd: ask for less, or raise it."
+        errors.append(FieldError("spendCapUsd", f"{dollars(spec.spend_cap_nano)} is above {dollars(cap)}", hint))
+    if errors:
+        raise invalid(errors)
+
+
+def _no_bodies(spec: pb.ExperimentSpec) -> ProblemError:
+    if spec.mode == "with_responses":
+        detail = "The project logs metadata only, so there is no logged answer to compare with."
+        hint = "Set its loggingMode to 'full', or use mode 'routing_only'."
+    else:
+        detail = "The project logs metadata only, so there is no prompt that a pilot could ask again."
+        hint = "Set its loggingMode to 'full', or leave pilot out."
+    return conflict("metadata_only", detail, hint)
 
 
 def _texts(spec: pb.ExperimentSpec, preflight: bool) -> list[FieldError]:
@@ -68,7 +106,7 @@ def _texts(spec: pb.ExperimentSpec, preflight: bool) -> list[FieldError]:
     return errors
 
 
-def _window(spec: pb.ExperimentSpec, now_us: int, limits: Limits, errors: list[FieldError]) -> tuple[int, int]:
+def _window(spec: pb.ExperimentSpec, now_us: int, longest: int, errors: list[FieldError]) -> tuple[int, int]:
     start_us = _moment("windowStart", spec.window_start, errors)
     end_us = _moment("windowEnd", spec.window_end, errors)
     if start_us is None or end_us is None:
@@ -78,9 +116,9 @@ def _window(spec: pb.ExperimentSpec, now_us: int, limits: Limits, errors: list[F
     elif end_us > now_us:
         now = datetime.fromtimestamp(now_us // 1_000_000, UTC).isoformat().replace("+00:00", "Z")
         errors.append(FieldError("windowEnd", "lies in the future", f"Only the past can be replayed: at most {now}."))
-    elif end_us - start_us > limits.window_days * DAY_US:
+    elif end_us - start_us > longest * DAY_US:
         days = (end_us - start_us) / DAY_US
-        hint = f"Choose at most {limits.window_days} days: that is how long requests are kept."
+        hint = f"Choose at most {longest} days: that is how long requests are kept."
         errors.append(FieldError("windowStart", f"makes a window of {days:,.0f} days", hint))
     return start_us, end_us
 
@@ -102,30 +140,50 @@ def _moment(field: str, text: str, errors: list[FieldError]) -> int | None:
 
 
 def _sample(spec: pb.ExperimentSpec) -> list[FieldError]:
-    if not spec.HasField("sample"):
-        return []
     if spec.mode == "routing_only":
+        if not spec.HasField("sample"):
+            return []
         return [FieldError("sample", "is of mode 'with_responses' alone", "Remove it: every row is replayed.")]
-    errors = []
-    least, most = SAMPLE
-    if not least <= spec.sample.size <= most:
-        message = f"{spec.sample.size:,} is not between {least:,} and {most:,}"
-        hint = "Where the window has fewer rows, all of them are taken."
-        errors.append(FieldError("sample.size", message, hint))
-    if spec.sample.method and spec.sample.method not in METHODS:
-        errors.append(_choice("sample.method", spec.sample.method, METHODS))
+    if not spec.HasField("sample"):
+        hint = 'Say how many requests to call, such as {"size": 1000, "method": "random"}.'
+        return [FieldError("sample", "is missing: mode 'with_responses' calls a sample", hint)]
+    sample, errors = spec.sample, []
+    sample.method = sample.method or "random"
+    if sample.size <= 0:
+        errors.append(FieldError("sample.size", f"{sample.size:,} is not above 0", "Say how many requests to call."))
+    if sample.method not in METHODS:
+        errors.append(_choice("sample.method", sample.method, METHODS))
+    if sample.tag and sample.method != "stratified":
+        hint = "Remove it, or choose method 'stratified'."
+        errors.append(FieldError("sample.tag", "is of method 'stratified' alone", hint))
+    if not (math.isfinite(sample.aa_share) and 0 <= sample.aa_share <= MOST_AA_SHARE):
+        hint = "It is the share of the called requests that ask the logged model once more."
+        errors.append(FieldError("sample.aaShare", f"is not between 0 and {MOST_AA_SHARE:g}", hint))
     return errors
 
 
-def _cap(spec: pb.ExperimentSpec, limits: Limits, preflight: bool) -> list[FieldError]:
-    if not spec.HasField("spend_cap_nano"):
-        if spec.mode == "with_responses" and not preflight:
-            hint = "Pass suggestedSpendCapUsd of the preflight, or a cap of your own."
-            return [FieldError("spendCapUsd", "is missing: mode 'with_responses' spends money", hint)]
+def _pilot(spec: pb.ExperimentSpec) -> list[FieldError]:
+    if not spec.HasField("pilot"):
         return []
-    if not 0 < spec.spend_cap_nano <= limits.spend_cap_nano:
-        most = limits.spend_cap_nano / 1e9
-        return [FieldError("spendCapUsd", f"is not above 0 and at most {most:g}", "That is the cap of the project.")]
+    if spec.mode == "with_responses":
+        hint = "Remove it: the whole sample is called."
+        return [FieldError("pilot", "is of mode 'routing_only' alone", hint)]
+    least, most = PILOT
+    if not least <= spec.pilot.size <= most:
+        message = f"{spec.pilot.size:,} is not between {least:,} and {most:,}"
+        return [FieldError("pilot.size", message, "50 calls are enough for most candidates.")]
+    return []
+
+
+def _cap(spec: pb.ExperimentSpec, preflight: bool) -> list[FieldError]:
+    if not spec.HasField("spend_cap_nano"):
+        if calls(spec) and not preflight:
+            what = "a pilot" if spec.HasField("pilot") else "mode 'with_responses'"
+            hint = "Pass suggestedSpendCapUsd of the preflight, or a cap of your own."
+            return [FieldError("spendCapUsd", f"is missing: {what} spends money", hint)]
+        return []
+    if spec.spend_cap_nano <= 0:
+        return [FieldError("spendCapUsd", f"{dollars(spec.spend_cap_nano)} is not above 0", "Give an amount in USD.")]
     return []
 
 

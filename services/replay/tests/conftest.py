@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "config" / "tests"))
 
 import plain_simulator
 from config_harness import KEY, Installation, Tenant
+from played import PlayedEmbedder
 from replay_harness import NOW, Clock, Replay, micros
 
 from modelux_bus.consume import consume
@@ -23,20 +24,22 @@ from modelux_config.cursors import cursors
 from modelux_config.feed import Feed
 from modelux_config.rpc import Edge as ConfigEdge
 from modelux_config.scope import Ports
-from modelux_contracts.topics import EXPERIMENT_COMMANDS, EXPERIMENT_RESULTS, partitions
+from modelux_contracts.topics import EXPERIMENT_COMMANDS, EXPERIMENT_RESULTS, EXPERIMENT_SCORES, partitions
 from modelux_embedded.clickhouse import EmbeddedClickHouse, temporary_clickhouse
 from modelux_embedded.postgres import EmbeddedPostgres, temporary_postgres
 from modelux_ingest.experiments import ResultsWriter
 from modelux_providers.catalog import Catalog
 from modelux_providers.vendors import VENDORS
-from modelux_replay.consumer import Consumer
-from modelux_replay.desk import Desk
+from modelux_replay.calling import Pace
+from modelux_replay.caps import Caps
+from modelux_replay.consumer import Consumer, Scores
+from modelux_replay.desk import Desk, Limits
+from modelux_replay.embeddings import Embeddings
 from modelux_replay.experiments import Experiments
 from modelux_replay.pool import Pool
 from modelux_replay.promote import Promoter
 from modelux_replay.rpc import Edge
 from modelux_replay.runs import Runs
-from modelux_replay.spec import Limits
 from modelux_runtime.rpc import channel, serving
 from modelux_store.analytics import Analytics
 from modelux_store.database import Database
@@ -104,8 +107,35 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def runs(database: Database, analytics: Analytics, pool: Pool, clock: Clock) -> Runs:
-    return Runs(Experiments(database), analytics, MemoryBus(), pool, plain_simulator.prepare, MOST_ROWS, clock)
+async def embedder(tmp_path: Path) -> AsyncIterator[PlayedEmbedder]:
+    """An embedding service of the tests' own."""
+    played = PlayedEmbedder(f"unix:{tmp_path}/embedding.sock")
+    async with serving(played.target, played.register):
+        yield played
+
+
+@pytest.fixture
+async def runs(
+    database: Database,
+    analytics: Analytics,
+    pool: Pool,
+    clock: Clock,
+    installation: Installation,
+    embedder: PlayedEmbedder,
+) -> AsyncIterator[Runs]:
+    async with channel(embedder.target) as embedding:
+        yield Runs(
+            Experiments(database),
+            analytics,
+            MemoryBus(),
+            pool,
+            plain_simulator.prepare,
+            MOST_ROWS,
+            clock,
+            Caps(installation.channel),
+            Embeddings(embedding),
+            pace=Pace(look_s=0.02, spent_s=0.0, settle_s=1.0),
+        )
 
 
 @pytest.fixture
@@ -113,7 +143,7 @@ async def service(installation: Installation, runs: Runs, clock: Clock, tmp_path
     """Where the service listens. Nothing runs what it creates."""
     started = asyncio.Event()
     started.set()
-    desk = Desk(runs.experiments, runs.analytics, installation.channel, Catalog.load(), Limits(90), MOST_ROWS, clock)
+    desk = Desk(runs, installation.channel, Catalog.load(), Limits(90))
     target = f"unix:{tmp_path}/replay.sock"
     async with serving(target, Edge(desk, Promoter(runs.experiments, installation.channel, clock), started).register):
         yield target
@@ -125,13 +155,15 @@ async def at_work(service: str, runs: Runs) -> AsyncIterator[None]:
     bus = runs.bus
     await bus.ensure(partitions())
     consumer = Consumer(runs)
+    handlers = {EXPERIMENT_COMMANDS.name: consumer.handle, EXPERIMENT_SCORES.name: Scores(runs.pairs).handle}
     writer = ResultsWriter(runs.analytics)
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(relay(runs.experiments.database, bus, poll_s=0.01)),
-            group.create_task(consume(bus, "replay", {EXPERIMENT_COMMANDS.name: consumer.handle}, max_wait_s=0.05)),
+            group.create_task(consume(bus, "replay", handlers, max_wait_s=0.05)),
             group.create_task(consume(bus, "ingest", {EXPERIMENT_RESULTS.name: writer.handle}, max_wait_s=0.05)),
             group.create_task(consumer.work()),
+            group.create_task(consumer.tidy()),
         ]
         yield
         for task in tasks:

@@ -145,7 +145,8 @@ async def test_viewers_may_look_and_not_write(api: Api, acme: Replay, runs: Runs
         assert "'editor'" in problem["detail"]
 
 
-WITH_RESPONSES = {"mode": "with_responses", "spendCapUsd": 1}
+SAMPLE = {"size": 1_000, "method": "random"}
+WITH_RESPONSES = {"mode": "with_responses", "spendCapUsd": 1, "sample": SAMPLE}
 REVERSED = {"windowStart": "2026-04-17T00:00:00Z", "windowEnd": "2026-04-10T00:00:00Z"}
 ENSEMBLE = {"candidatePolicy": "ensemble", "candidateConfig": {"members": ["gpt-4o", "gpt-4o-mini"]}}
 BAD: Mapping[str, tuple[Mapping[str, Any], str]] = {
@@ -160,7 +161,16 @@ BAD: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "negative sample": ({**WITH_RESPONSES, "sample": {"size": -1}}, "sample.size"),
     "beyond all": ({**WITH_RESPONSES, "sample": {"size": 10**12}}, "sample.size"),
     "sample without calls": ({"sample": {"size": 2_000}}, "sample"),
-    "no cap": ({"mode": "with_responses"}, "spendCapUsd"),
+    "unknown method": ({**WITH_RESPONSES, "sample": SAMPLE | {"method": "best"}}, "sample.method"),
+    "tag without strata": ({**WITH_RESPONSES, "sample": SAMPLE | {"tag": "agent"}}, "sample.tag"),
+    "all twice": ({**WITH_RESPONSES, "sample": SAMPLE | {"aaShare": 0.6}}, "sample.aaShare"),
+    "calls without a sample": ({"mode": "with_responses", "spendCapUsd": 1}, "sample"),
+    "no cap": ({"mode": "with_responses", "sample": SAMPLE}, "spendCapUsd"),
+    "pilot without a cap": ({"pilot": {"size": 50}}, "spendCapUsd"),
+    "small pilot": ({"pilot": {"size": 9}, "spendCapUsd": 1}, "pilot.size"),
+    "large pilot": ({"pilot": {"size": 1_001}, "spendCapUsd": 1}, "pilot.size"),
+    "pilot with responses": ({**WITH_RESPONSES, "pilot": {"size": 50}}, "pilot"),
+    "no money": ({**WITH_RESPONSES, "spendCapUsd": 0}, "spendCapUsd"),
     "cap above the project's": ({**WITH_RESPONSES, "spendCapUsd": 51}, "spendCapUsd"),
     "negative cap": ({"spendCapUsd": -1}, "spendCapUsd"),
     "unknown mode": ({"mode": "both"}, "mode"),
@@ -195,10 +205,24 @@ async def test_bad_input_names_field_and_remedy(api: Api, acme: Replay) -> None:
     assert (await api.call("GET", "/experiments"))["data"] == [], "nothing half-created"
 
 
-async def test_what_is_not_built_is_said(api: Api, acme: Replay) -> None:
-    body = body_of(acme, mode="with_responses", spendCapUsd=0.05, sample={"size": 1_000, "method": "random"})
-    problem = await api.call("POST", "/experiments", 501, json=body)
-    assert "routing_only" in problem["hint"]
+async def test_a_project_that_keeps_no_answers_is_refused_calls(api: Api, acme: Replay) -> None:
     await acme.tenant("UpdateProject", id=acme.tenant.project_id, logging_mode="metadata_only")
-    problem = await api.call("POST", "/experiments", 409, json=body)
-    assert (problem["code"], "routing_only" in problem["hint"]) == ("metadata_only", True)
+    for place in ("/experiments", "/experiments/preflight"):
+        problem = await api.call("POST", place, 409, json=body_of(acme, **WITH_RESPONSES))
+        assert (problem["code"], "routing_only" in problem["hint"]) == ("metadata_only", True)
+    pilot = {"pilot": {"size": 50}, "spendCapUsd": 1}
+    problem = await api.call("POST", "/experiments", 409, json=body_of(acme, **pilot))
+    assert "leave pilot out" in problem["hint"]
+
+
+async def test_the_project_bounds_samples_and_caps(api: Api, acme: Replay) -> None:
+    limits = {"experiment_spend_cap_nano": 500_000_000, "experiment_sample_min": 10, "experiment_sample_max": 20}
+    await acme.tenant("UpdateProject", id=acme.tenant.project_id, **limits)
+    for change, field, told in (
+        ({"sample": {"size": 9}}, "sample.size", "between 10 and 20"),
+        ({"sample": {"size": 21}}, "sample.size", "between 10 and 20"),
+        ({"sample": {"size": 10}}, "spendCapUsd", "above $0.50"),
+    ):
+        problem = await api.call("POST", "/experiments", 422, json=body_of(acme, **{**WITH_RESPONSES, **change}))
+        messages = {each["field"]: each["message"] for each in problem["errors"]}
+        assert told in messages[field]

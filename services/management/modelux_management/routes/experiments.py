@@ -53,8 +53,17 @@ class FilterBody(Body):
 class SampleBody(Body):
     """How many requests are called with mode `with_responses`, and how they are chosen."""
 
-    size: int = Field(ge=-(2**31), le=2**31 - 1, description="1,000 to 50,000.")
+    size: int = Field(ge=-(2**31), le=2**31 - 1, description="1,000 to 50,000, where the project sets nothing else.")
     method: str = Field("random", max_length=100, description="random, stratified or semantic.")
+    tag: _Text = Field("", description="Of stratified: a tag that strata are told apart by, beside model and tokens.")
+    call_unchanged: bool = Field(False, description="Also call requests whose candidate makes the logged choice.")
+    aa_share: float = Field(0.0, description="Share of the called requests whose logged model is asked once more.")
+
+
+class PilotBody(Body):
+    """Calls of a routing-only experiment, which teach how many tokens its candidate takes."""
+
+    size: int = Field(ge=-(2**31), le=2**31 - 1, description="10 to 1,000; 50 are enough for most candidates.")
 
 
 class WantedExperiment(Body):
@@ -70,7 +79,8 @@ class WantedExperiment(Body):
     mode: _Text = Field("", description="routing_only or with_responses.")
     filter: FilterBody | None = None
     sample: SampleBody | None = None
-    spend_cap_usd: NanoUsd | None = Field(None, description="Of mode with_responses.")
+    pilot: PilotBody | None = Field(None, description="Of mode routing_only.")
+    spend_cap_usd: NanoUsd | None = Field(None, description="What calls may cost at most; needed where there are any.")
     run_tag: _Text = Field("", description="The tag whose values are runs. Left out: run_id.")
 
     def spec(self) -> pb.ExperimentSpec:
@@ -84,7 +94,8 @@ class WantedExperiment(Body):
             window_start=self.window_start,
             window_end=self.window_end,
             filter=pb.Filter(**wanted.model_dump()),
-            sample=pb.Sample(size=self.sample.size, method=self.sample.method) if self.sample else None,
+            sample=pb.Sample(**self.sample.model_dump()) if self.sample else None,
+            pilot=pb.Pilot(size=self.pilot.size) if self.pilot else None,
             spend_cap_nano=self.spend_cap_usd,
             run_tag=self.run_tag,
         )

@@ -1,8 +1,9 @@
 -- insert: a new experiment
 INSERT INTO replay.experiments (id, organization_id, project_id, spec, candidate_reference, policy, configuration, window_start_us,
-    window_end_us, seed, status, created_at_us, created_by, idempotency_key, request_hash)
+    window_end_us, seed, status, created_at_us, created_by, idempotency_key, request_hash, budget_id)
 VALUES (%(id)s, %(organization_id)s, %(project_id)s, %(spec)s, %(candidate_reference)s, %(policy)s, %(configuration)s,
-    %(window_start_us)s, %(window_end_us)s, %(seed)s, 'pending', %(now_us)s, %(created_by)s, %(idempotency_key)s, %(request_hash)s)
+    %(window_start_us)s, %(window_end_us)s, %(seed)s, 'pending', %(now_us)s, %(created_by)s, %(idempotency_key)s, %(request_hash)s,
+    %(budget_id)s)
 
 -- get: one of an organization
 SELECT * FROM replay.experiments WHERE organization_id = %(organization_id)s AND id = %(id)s
@@ -20,9 +21,12 @@ WHERE organization_id = %(organization_id)s AND (%(project_id)s = '' OR project_
   AND (%(status)s = '' OR status = %(status)s) AND (%(after)s = '' OR id < %(after)s)
 ORDER BY id DESC LIMIT %(limit)s
 
--- at_work: how many of a project wait or run
+-- lock_organization: whoever creates one waits for whoever does in the same organization
+SELECT pg_advisory_xact_lock(hashtextextended('replay.experiments ' || %(organization_id)s, 0))
+
+-- at_work: how many of an organization wait or run
 SELECT count(*) AS count FROM replay.experiments
-WHERE organization_id = %(organization_id)s AND project_id = %(project_id)s AND status IN ('pending', 'running')
+WHERE organization_id = %(organization_id)s AND status IN ('pending', 'running')
 
 -- transition: to another status, unless somebody was there first
 UPDATE replay.experiments SET status = %(status)s, status_reason = %(reason)s, revision = revision + 1,
@@ -35,8 +39,24 @@ UPDATE replay.experiments SET status = 'running', epoch = epoch + 1, revision = 
 WHERE id = %(id)s AND (status = 'pending' OR (status = 'running' AND alive_at_us < %(silent_before_us)s)) RETURNING *
 
 -- progress: a sign of life of the process that runs it; no row where it may not go on
-UPDATE replay.experiments SET rows_total = %(rows_total)s, rows_done = %(rows_done)s, alive_at_us = %(now_us)s
-WHERE id = %(id)s AND epoch = %(epoch)s AND status = 'running' RETURNING id, revision
+UPDATE replay.experiments SET rows_total = %(rows_total)s, rows_done = %(rows_done)s, alive_at_us = %(now_us)s,
+    spent_nano = greatest(spent_nano, %(spent_nano)s)
+WHERE id = %(id)s AND epoch = %(epoch)s AND status = 'running' RETURNING id
+
+-- stop: no further call begins; the run gathers what is under way and ends
+UPDATE replay.experiments SET stop_reason = %(reason)s
+WHERE id = %(id)s AND status = 'running' AND stop_reason = '' RETURNING *
+
+-- stop_reason: why no further call may begin, of one that runs; no row where it does not
+SELECT stop_reason FROM replay.experiments
+WHERE id = %(id)s AND status = 'running' AND (%(organization_id)s = '' OR organization_id = %(organization_id)s)
+
+-- open_caps: caps of what has ended
+SELECT * FROM replay.experiments
+WHERE budget_id <> '' AND NOT cap_closed AND status NOT IN ('pending', 'running') ORDER BY id LIMIT 20
+
+-- cap_closed: the cap grants nothing any more
+UPDATE replay.experiments SET cap_closed = true, spent_nano = greatest(spent_nano, %(spent_nano)s) WHERE id = %(id)s
 
 -- waiting: what nobody runs, oldest first
 SELECT id FROM replay.experiments
