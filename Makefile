@@ -11,7 +11,7 @@ COMPILED_TESTS := services/proxy/tests libs/calling/tests libs/providers/tests l
 INTERPRETED_TESTS := --ignore services/proxy/tests/test_spend_hygiene.py \
   --deselect libs/routing_core/tests/ledger/test_simulation.py::test_the_simulation_finds
 
-.PHONY: help run test test-nightly check format proto docs lock kafka compiled test-compiled bench-proxy bench-ingest bench-load bench-ledger bench-projection bench-replay clean
+.PHONY: help run test test-nightly check format proto docs lock kafka compiled test-compiled bench-proxy bench-ingest bench-load bench-ledger bench-projection bench-judge bench-replay clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
@@ -80,6 +80,9 @@ bench-replay: compiled ## One JSON line: ROWS logged requests replayed against a
 
 bench-projection: $(READY) ## One JSON line: projected cost and latency against real calls in DATA=folder with requests.csv
 	$(BIN)/python bench/projection.py $(DATA)
+
+bench-judge: $(READY) ## One JSON line: a judge's intervals, anchors, alarms and steering against DATA=folder with llmbar/
+	$(BIN)/python bench/judge.py $(DATA)
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) build .kafka .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,6 +10,9 @@ from experiment_core.distributions import z
 from experiment_core.intervals import Estimate, Interval, paired_difference, proportion
 from experiment_core.verdicts import VERDICTS, Verdict
 
+MOST_RARE = 2
+"""Cases up to which a bucket's bound is the exact one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
@@ -60,12 +63,14 @@ def traffic_rate(
 ) -> Estimate:
     """The share of the traffic with `verdict`: post-stratified, MOVER-Wilson interval.
 
+    Where a bucket shows only one or two cases, or all but so few, the exact bound stands for Wilson's on that side.
+
     The scored pairs count as a sample of the traffic, so the buckets' shares are uncertain too. With `whole` they are
     all there is: shares are exact, and a bucket that was judged to the last pair adds no error.
 
     A bucket that holds pairs but no verdict may have any rate: the interval spans both ends, and there is no value.
     """
-    found = [proportion(stratum.count(verdict), stratum.judged, confidence) for stratum in strata]
+    found = [_share(stratum.count(verdict), stratum.judged, confidence) for stratum in strata]
     if whole:
         corrected = [_corrected(each, stratum) for each, stratum in zip(found, strata, strict=True)]
         return _combined(strata, corrected, 0.0, 0.0)
@@ -110,6 +115,32 @@ def _combined(strata: Sequence[Stratum], found: Sequence[Estimate], least: float
     extra = deviations**2 * _weights_variance(known, scored)
     lower, upper = value - math.sqrt(down + extra) + least * unknown, value + math.sqrt(up + extra) + unknown
     return Estimate(value if unknown == 0 else None, Interval(max(least, lower), min(1.0, upper)))
+
+
+def _share(hits: int, n: int, confidence: float) -> Estimate:
+    """Wilson's interval, its bounds beside one or two cases replaced by the exact ones.
+
+    There Wilson's bound misses rare rates far too often (Brown, Cai and DasGupta 2001): with a bucket that holds nearly
+    all the traffic the whole interval would.
+    """
+    found = proportion(hits, n, confidence)
+    lower, upper = found.interval.lower, found.interval.upper
+    tail = (1 - confidence) / 2
+    if 0 < hits <= MOST_RARE:
+        lower = _least_rate(hits, n, tail)
+    if 0 < n - hits <= MOST_RARE:
+        upper = 1 - _least_rate(n - hits, n, tail)
+    return Estimate(found.value, Interval(lower, upper))
+
+
+def _least_rate(hits: int, n: int, tail: float) -> float:
+    """The rate at which `hits` or more of `n` have the probability `tail` (Clopper and Pearson 1934)."""
+    low, high = 0.0, hits / n
+    for _ in range(60):
+        rate = (low + high) / 2
+        fewer = math.fsum(math.comb(n, k) * rate**k * (1 - rate) ** (n - k) for k in range(hits))
+        low, high = (rate, high) if 1 - fewer < tail else (low, rate)
+    return low
 
 
 def _weights_variance(known: Sequence[tuple[float, float]], scored: int) -> float:
