@@ -4,7 +4,7 @@ splits'.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -24,6 +24,20 @@ ENOUGH = 30
 UNKNOWN_STRATUM = -1
 Route = tuple[str, str]
 """Names of the baseline's and of the candidate's model."""
+
+
+def stratum(needs: Iterable[str], tag: str) -> str:
+    """The kind of a request: what it needs of a model (tools, JSON, …), and its value of the plan's `stratum_tag`."""
+    return " ".join(part for part in (",".join(sorted(needs)), tag) if part)
+
+
+def with_strata(pairs: pa.Table, rows: pa.Table, stratum_tag: str) -> pa.Table:
+    """A table of `plan.PAIRS` with the strata of its requests, of which `rows` (a table of `plan.ROWS`) tell."""
+    columns = (rows.column(name).to_pylist() for name in ("request_id", "needs", "tags"))
+    known = {name: stratum(needs, dict(tags).get(stratum_tag, "")) for name, needs, tags in zip(*columns, strict=True)}
+    strata = [known.get(name, "") for name in pairs.column("request_id").to_pylist()]
+    place = pairs.schema.get_field_index("stratum")
+    return pairs.set_column(place, "stratum", pa.array(strata, pa.string()))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

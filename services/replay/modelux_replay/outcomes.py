@@ -9,7 +9,7 @@ import numpy as np
 from experiment_core.arrays import Floats, Ints
 from experiment_core.projection.calls import KINDS
 from experiment_core.projection.draws import LENGTH, uniform, uniforms
-from modelux_replay.calibration import Asked, Expected, Ratios
+from modelux_replay.calibration import Asked, Expected, Ratios, stratum
 from modelux_replay.cases import Case
 from modelux_replay.past import Past
 from modelux_replay.requests import Batch
@@ -40,7 +40,7 @@ def believes(key: int, number: int) -> bool:
 class Projector:
     """Fills in what is missing of the steps of many cases at once."""
 
-    def __init__(self, past: Past, ratios: Ratios, stratum_tag: str = "") -> None:
+    def __init__(self, past: Past, ratios: Ratios, stratum_tag: str) -> None:
         self._past = past
         self._ratios = ratios
         self._stratum_tag = stratum_tag
@@ -81,7 +81,7 @@ class Projector:
             for row, quiet in zip(rows.tolist(), silent, strict=True)
         ]
         names = [attempt.target.model for attempt in attempts]
-        strata = [columns["tags"][row].get(tag, "") for row in rows.tolist()]
+        strata = [stratum(columns["needs"][row], columns["tags"][row].get(tag, "")) for row in rows.tolist()]
         return self._ratios.expected(Asked(batch.keys[rows], told, names, strata, inputs, outputs))
 
     def _outputs(self, codes: Ints, rows: Ints, batch: Batch) -> Floats:

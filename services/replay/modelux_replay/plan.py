@@ -43,8 +43,8 @@ class Plan:
     """Calls of the candidate that this experiment made to learn its tokens: a table of `PAIRS`."""
     history: pa.Table | None = field(default=None, repr=False)
     """Calls of both models on one request, and batches of live splits, that the project has on record: of `PAIRS`."""
-    stratum_tag: str = ""
-    """The tag whose values are the strata of `PAIRS`; empty: none."""
+    stratum_tag: str = "agent"
+    """The tag that, beside what a request needs, makes the strata of `PAIRS`: see `calibration.stratum`."""
 
 
 class Simulator(Protocol):
@@ -171,6 +171,6 @@ PAIRS = pa.schema(
 """Answered calls of a candidate where a baseline's tokens are known too: what token ratios are learned from.
 
 `source`: `pilot` (calls of this experiment), `history` (of earlier experiments that called their candidate) or `live`
-(means of like batches of both arms of a split). `stratum`: the request's value of the plan's `stratum_tag`. `chance`:
-with what probability the pilot chose the row, 0 elsewhere.
+(means of like batches of both arms of a split). `stratum`: see `calibration.with_strata`. `chance`: with what
+probability the pilot chose the row, 0 elsewhere.
 """
