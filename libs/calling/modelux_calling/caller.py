@@ -87,8 +87,8 @@ class Caller:
         body: bytes,
         request: Request,
         *,
+        cap: BudgetRule | None,
         call_id: str = "",
-        cap: BudgetRule | None = None,
         ids: Mapping[str, str] | None = None,
         halt: Halt = lambda: None,
     ) -> Called:
@@ -100,7 +100,7 @@ class Caller:
             body: OpenAI request as its caller sent it; its `model` is replaced by that of each attempt.
             request: as `request_of` reads it, or as it was logged: then the policy draws as it did for that request.
             call_id: names the call in its record, where that is not the request's own id; of 30 characters as these.
-            cap: reserved from beside the project's own budgets.
+            cap: reserved from beside the project's own budgets; None where these alone hold.
             ids: the `experiment` or `judge_run` that the call is made for.
             halt: asked right before each attempt leaves; a code forbids it.
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from budget_books import bound, rule
-from calling_rig import CAP, IDS, calling, chat
+from calling_rig import CAP, IDS, Calls, calling, chat
 
 from modelux.events.v1.request_pb2 import RequestCompleted
 from modelux_calling.caller import request_of
@@ -20,6 +22,7 @@ from modelux_contracts.ids import new_id
 from modelux_providers.simulator.scenario import Behaviour, Match, Rule
 from routing_core.config import NamedPolicy, parse_policy
 from routing_core.ledger.meters import Meter
+from routing_core.ledger.slots import Held
 
 SINGLE = {"strategy": "single", "model": "a"}
 FALL = {"strategy": "fallback", "attempts": ["a", "b"]}
@@ -171,3 +174,56 @@ async def test_a_logged_request_is_asked_again_under_another_name(tmp_path):
         events = [RequestCompleted.FromString(called.event) for called in calls]
         assert len({event.request_id for event in events}) == 5
         assert {event.key_id for event in events} == {""}
+
+
+class Watched:
+    """A spender and a client that note, in order, what is dispatched and what is sent."""
+
+    def __init__(self, it: Calls) -> None:
+        self.log: list[str] = []
+        self.held: list[Held] = []
+        self._it = it
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._it.spender, name)
+
+    def dispatch(self, held: Held) -> None:
+        self._it.spender.dispatch(held)
+        self.log.append("dispatch")
+        self.held.append(held)
+
+    async def post(self, origin: Any, head: bytes, body: bytes, deadlines: Any) -> Any:
+        self.log.append("post")
+        return await self._it.caller.client.post(origin, head, body, deadlines)
+
+
+SPENDING: Mapping[str, object] = {
+    "fallback": {"strategy": "fallback", "attempts": ["c", "a", "b"]},
+    "ensemble": {"strategy": "ensemble", "aggregation": "voting", "members": [{"model": "a"}, {"model": "b"}]},
+    "cascade": {
+        "strategy": "cascade",
+        "attempts": [{"model": "a", "confidence": {"json_valid": True}}, {"model": "b"}],
+    },
+    "single, after a 429": {"strategy": "single", "model": "a"},
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("policy", SPENDING.values(), ids=SPENDING)
+async def test_every_byte_follows_a_reservation_of_its_own(tmp_path, naps, policy, stream):
+    whole = rule("all", cap_nano=10**12)
+    rules = [on("c", status=500), on("a", times=2, status=429)]
+    async with calling(tmp_path, rules, budgets=[whole], haste=haste_of(naps)) as it:
+        watched = Watched(it)
+        pays = replace(it.caller.spending, spender=watched)
+        caller = replace(it.caller, client=watched, spending=pays)  # type: ignore[arg-type]
+        called = await replace(it, caller=caller).call(policy, chat(stream))
+        assert called.error is None
+        assert watched.log == ["dispatch", "post"] * len(it.simulator.calls())
+        assert len({id(held) for held in watched.held}) == len(watched.held) >= 3
+        for held in watched.held:
+            assert [want.meter.budget_id for want in held.wants] == ["all", "cap"]
+            assert held.state == "done"
+        for budget in ("all", "cap"):
+            account = it.books.account(Meter(budget, "", "usd"))
+            await it.books.until(lambda account=account: account.settled == called.charged_nano >= called.cost_nano)

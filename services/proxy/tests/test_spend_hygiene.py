@@ -31,10 +31,15 @@ SENDERS = {
 """Where bytes are handed to the one client for outbound traffic."""
 CLIENTS = {
     "services/proxy/modelux_proxy/service.py:serve",
+    "services/response_sampler/modelux_response_sampler/service.py:serve",
     "cli/modelux_cli/up/traffic.py:send_demo_traffic",
     "services/embedding/modelux_embedding/choice.py:_endpoint",
 }
 """Where that client is made."""
+CALLERS = {"services/response_sampler/modelux_response_sampler/service.py:serve"}
+"""Services that call providers without a request of an application, by `modelux_calling.caller.Caller`, which takes its
+charges as the proxy does: `libs/calling/tests/test_caller.py` proves it.
+"""
 SPENDING_ROUTES = {"/v1/chat/completions", "/v1/embeddings"}
 FREE_ROUTES = {"/v1/models"}
 """Answered from the configuration: they ask no provider."""
@@ -104,6 +109,14 @@ def test_calls_to_providers_are_made_in_known_places() -> None:
 def test_bytes_leave_for_providers_in_known_places() -> None:
     assert places(["client.post", "client.send"]) == SENDERS
     assert places(["Client"], within="modelux_providers.client import") == CLIENTS
+
+
+def test_who_calls_without_being_asked_is_known_and_spends_under_a_cap() -> None:
+    assert places(["Caller"], within="modelux_calling.caller import") == CALLERS
+    for place in CALLERS:
+        tree = ast.parse((ROOT / place.partition(":")[0]).read_text())
+        (made,) = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) == "Caller"]
+        assert ast.unparse(made.args[2]) == "Spending(spender, lowers=False)"
 
 
 def test_every_key_has_the_budgets_that_hold_for_it() -> None:
