@@ -25,13 +25,15 @@ from modelux_config import (
     spend_caps,
     versions,
 )
-from modelux_config.identity import resolve
+from modelux_config.identity import Identity, of_schedule, resolve
 from modelux_config.problems import FieldError, conflict, invalid
 from modelux_config.scope import Ports, Scope, finish, lock
 from modelux_runtime.auth import Role
-from modelux_store.database import Database
+from modelux_store.database import Database, Transaction
 from modelux_store.secrets import open_sealed, seal
 
+_BY_SCHEDULES = frozenset({"OpenSpendCap"})
+"""What a schedule of another service may ask for without a key."""
 KEEP_ANSWERS_US = 24 * 3600 * 1_000_000
 _SERVICE = pb.DESCRIPTOR.services_by_name["AdminService"]
 
@@ -61,15 +63,21 @@ async def perform(database: Database, ports: Ports, operation: Operation, reques
     actor: pb.Actor = request.actor  # type: ignore[attr-defined]  # every request of OPERATIONS has it; tested
     now_us = ports.now_ms() * 1000
     async with database.transaction() as tx:
-        who = await resolve(tx, actor.key_hash, now_us)
+        who = await _who(tx, operation, actor, now_us)
         if operation.writes:
             await lock(tx, who.organization_id)
-            who = await resolve(tx, actor.key_hash, now_us)
+            who = await _who(tx, operation, actor, now_us)
         who.require(operation.role)
         scope = Scope(tx, ports, who, who.key_id, now_us, actor.request_id)
         if not operation.writes:
             return await operation.run(scope, request)
         return await _once(scope, operation, request, actor.idempotency_key)
+
+
+async def _who(tx: Transaction, operation: Operation, actor: pb.Actor, now_us: int) -> Identity:
+    if operation.name in _BY_SCHEDULES and actor.schedule_id and not actor.key_hash:
+        return of_schedule(actor.organization_id, actor.schedule_id)
+    return await resolve(tx, actor.key_hash, now_us)
 
 
 async def _once(scope: Scope, operation: Operation, request: Message, key: str) -> Message:
@@ -192,5 +200,6 @@ OPERATIONS: Mapping[str, Operation] = _table(
     ("OpenSpendCap", "editor", True, spend_caps.open_spend_cap),
     ("ListAudit", "admin", False, audit_log.list_audit),
     ("VerifyAudit", "admin", False, audit_log.verify_audit),
+    ("RecordAudit", "editor", True, audit_log.record_audit),
 )
 """All but those without an actor: `Bootstrap`, for launchers, and `GetSpendCap` and `CloseSpendCap`, for services."""

@@ -7,14 +7,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Actor(_message.Message):
-    __slots__ = ("key_hash", "request_id", "idempotency_key")
+    __slots__ = ("key_hash", "request_id", "idempotency_key", "schedule_id", "organization_id")
     KEY_HASH_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_ID_FIELD_NUMBER: _ClassVar[int]
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     key_hash: bytes
     request_id: str
     idempotency_key: str
-    def __init__(self, key_hash: _Optional[bytes] = ..., request_id: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+    schedule_id: str
+    organization_id: str
+    def __init__(self, key_hash: _Optional[bytes] = ..., request_id: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., schedule_id: _Optional[str] = ..., organization_id: _Optional[str] = ...) -> None: ...
 
 class FieldProblem(_message.Message):
     __slots__ = ("field", "message", "hint")
@@ -1470,3 +1474,25 @@ class GetSpendCapResponse(_message.Message):
     settled_nano: int
     leased_nano: int
     def __init__(self, cap_nano: _Optional[int] = ..., settled_nano: _Optional[int] = ..., leased_nano: _Optional[int] = ...) -> None: ...
+
+class RecordAuditRequest(_message.Message):
+    __slots__ = ("actor", "entity", "entity_id", "action", "project_id", "before_json", "after_json")
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    ENTITY_FIELD_NUMBER: _ClassVar[int]
+    ENTITY_ID_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_JSON_FIELD_NUMBER: _ClassVar[int]
+    AFTER_JSON_FIELD_NUMBER: _ClassVar[int]
+    actor: Actor
+    entity: str
+    entity_id: str
+    action: str
+    project_id: str
+    before_json: str
+    after_json: str
+    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., entity: _Optional[str] = ..., entity_id: _Optional[str] = ..., action: _Optional[str] = ..., project_id: _Optional[str] = ..., before_json: _Optional[str] = ..., after_json: _Optional[str] = ...) -> None: ...
+
+class RecordAuditResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -274,6 +274,11 @@ class AdminServiceStub:
                 request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.VerifyAuditRequest.SerializeToString,
                 response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.VerifyAuditResponse.FromString,
                 _registered_method=True)
+        self.RecordAudit = channel.unary_unary(
+                '/modelux.config.v1.AdminService/RecordAudit',
+                request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.RecordAuditRequest.SerializeToString,
+                response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.RecordAuditResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -567,6 +572,12 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordAudit(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -809,6 +820,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.VerifyAudit,
                     request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.VerifyAuditRequest.FromString,
                     response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.VerifyAuditResponse.SerializeToString,
+            ),
+            'RecordAudit': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordAudit,
+                    request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.RecordAuditRequest.FromString,
+                    response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.RecordAuditResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -2107,6 +2123,33 @@ class AdminService:
             '/modelux.config.v1.AdminService/VerifyAudit',
             modelux_dot_config_dot_v1_dot_admin__pb2.VerifyAuditRequest.SerializeToString,
             modelux_dot_config_dot_v1_dot_admin__pb2.VerifyAuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.config.v1.AdminService/RecordAudit',
+            modelux_dot_config_dot_v1_dot_admin__pb2.RecordAuditRequest.SerializeToString,
+            modelux_dot_config_dot_v1_dot_admin__pb2.RecordAuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,18 +7,20 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Actor(_message.Message):
-    __slots__ = ("organization_id", "key_id", "key_hash", "request_id", "idempotency_key")
+    __slots__ = ("organization_id", "key_id", "key_hash", "request_id", "idempotency_key", "schedule_id")
     ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
     KEY_ID_FIELD_NUMBER: _ClassVar[int]
     KEY_HASH_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_ID_FIELD_NUMBER: _ClassVar[int]
     organization_id: str
     key_id: str
     key_hash: bytes
     request_id: str
     idempotency_key: str
-    def __init__(self, organization_id: _Optional[str] = ..., key_id: _Optional[str] = ..., key_hash: _Optional[bytes] = ..., request_id: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+    schedule_id: str
+    def __init__(self, organization_id: _Optional[str] = ..., key_id: _Optional[str] = ..., key_hash: _Optional[bytes] = ..., request_id: _Optional[str] = ..., idempotency_key: _Optional[str] = ..., schedule_id: _Optional[str] = ...) -> None: ...
 
 class Filter(_message.Message):
     __slots__ = ("model", "provider", "end_user_id", "tags", "status", "config")
@@ -226,18 +228,20 @@ class GetResponse(_message.Message):
     def __init__(self, experiment: _Optional[_Union[ExperimentRecord, _Mapping]] = ...) -> None: ...
 
 class ListRequest(_message.Message):
-    __slots__ = ("actor", "project_id", "status", "limit", "cursor")
+    __slots__ = ("actor", "project_id", "status", "limit", "cursor", "schedule_id")
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
+    SCHEDULE_ID_FIELD_NUMBER: _ClassVar[int]
     actor: Actor
     project_id: str
     status: str
     limit: int
     cursor: str
-    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., project_id: _Optional[str] = ..., status: _Optional[str] = ..., limit: _Optional[int] = ..., cursor: _Optional[str] = ...) -> None: ...
+    schedule_id: str
+    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., project_id: _Optional[str] = ..., status: _Optional[str] = ..., limit: _Optional[int] = ..., cursor: _Optional[str] = ..., schedule_id: _Optional[str] = ...) -> None: ...
 
 class ListResponse(_message.Message):
     __slots__ = ("experiments", "next_cursor")
