@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelux_replay import drawing
+from modelux_replay.calibration import with_strata
 from modelux_replay.drawing import DRAWN, draw_stream
 from modelux_replay.experiments import Experiment
 from modelux_replay.observed import pilot_pairs
@@ -57,7 +58,7 @@ async def pilot(runs: Runs, one: Experiment, plan: Plan, progress: Progress) -> 
 
     stopped = await runs.calling.through(one, units_of(drawn, chunks), tell)
     progress.total = progress.done = 0
-    pairs = await _learned(runs, one, chunks, drawn)
+    pairs = await _learned(runs, one, chunks, drawn, plan.stratum_tag)
     return Piloted(pairs, len(drawn), stopped)
 
 
@@ -95,7 +96,7 @@ async def _looked_at(runs: Runs, one: Experiment) -> pa.Table:
     ).read_all()
 
 
-async def _learned(runs: Runs, one: Experiment, chunks: Sequence[Chunk], drawn: pa.Table) -> pa.Table:
+async def _learned(runs: Runs, one: Experiment, chunks: Sequence[Chunk], drawn: pa.Table, stratum_tag: str) -> pa.Table:
     found = []
     for chunk in chunks:
         part = drawn.filter(pc.is_in(drawn.column("request_id"), chunk.log.column("request_id").combine_chunks()))
@@ -103,5 +104,5 @@ async def _learned(runs: Runs, one: Experiment, chunks: Sequence[Chunk], drawn: 
             ends = pc.min_max(part.column("row")).as_py()
             scores = await runs.pairs.scores(one.id, ends["min"], ends["max"])
             pairs = await runs.pool.run(pilot_pairs, results_of(chunk), stream_of(part), scores)
-            found.append(pa.ipc.open_stream(pairs).read_all())
+            found.append(with_strata(pa.ipc.open_stream(pairs).read_all(), chunk.log, stratum_tag))
     return pa.concat_tables(found) if found else PAIRS.empty_table()

@@ -24,6 +24,7 @@ from modelux_replay.candidates import documents
 from modelux_replay.caps import Caps
 from modelux_replay.embeddings import Embeddings
 from modelux_replay.experiments import Changed, Experiment, Experiments, Status, completed_event
+from modelux_replay.history import read_history
 from modelux_replay.pairs import Pairs
 from modelux_replay.piloting import pilot
 from modelux_replay.plan import Document, Plan, Prepare
@@ -138,7 +139,9 @@ class Runs:
 
     async def plan(self, one: Experiment, whole: Window) -> Plan:
         """What the simulation of an experiment knows beside the rows. Raises `Unavailable`."""
-        return plan_of(one, await window.read_calls(self.analytics, whole))
+        plan = plan_of(one, await window.read_calls(self.analytics, whole))
+        past = await read_history(self.analytics, whole, one.id, one.created_at_us, plan.stratum_tag)
+        return replace(plan, history=past)
 
     async def publish(self, one: Experiment, number: int, done: Done) -> None:
         """Tells the rows of a unit. Raises `BusUnavailable`."""
@@ -183,7 +186,7 @@ async def routing_only(runs: Runs, one: Experiment, progress: Progress) -> Found
     async with runs.simulating:
         with shared(plan) as path:
             columns = await _Work(runs, one, path, weight, progress).through(drawn, parts)
-    outcome = await runs.sum_up(one, columns, found)
+    outcome = await runs.sum_up(one, columns, found, Told(pilot=plan.pilot, history=plan.history))
     await runs.shown(one, progress.done, progress)
     return Found(progress.done, with_member(outcome, "pilot", piloted.summary()) if piloted else outcome)
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from modelux_replay.runs import Runs
 
 _CHUNK_ROWS = 2_000
-_LOGGED = ("request_id", "model", "provider", "credential_id", "outcome")
-"""What of the log it takes to have a logged model asked again."""
+_LOGGED = ("request_id", "model", "provider", "credential_id", "outcome", "needs", "tags")
+"""What of the log it takes to have a logged model asked again, and to tell kinds of requests apart."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
