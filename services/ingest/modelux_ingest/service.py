@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from modelux_bus.consume import consume
-from modelux_contracts.topics import EXPERIMENT_CALLS, EXPERIMENT_RESULTS, LOG_IMPORTED, REQUEST_COMPLETED
+from modelux_contracts.topics import EXPERIMENT_CALLS, EXPERIMENT_RESULTS, JUDGE_CALLS, LOG_IMPORTED, REQUEST_COMPLETED
 from modelux_ingest import metrics
 from modelux_ingest.consumer import Writer
 from modelux_ingest.experiments import ResultsWriter
@@ -46,6 +46,7 @@ async def serve(settings: IngestSettings, platform: Platform) -> AsyncIterator[T
         REQUEST_COMPLETED.name: writer.handle,
         LOG_IMPORTED.name: writer.handle_imported,
         EXPERIMENT_CALLS.name: writer.handle_made,
+        JUDGE_CALLS.name: writer.handle_made,
         EXPERIMENT_RESULTS.name: ResultsWriter(platform.analytics).handle,
     }
 

@@ -81,7 +81,9 @@ def draw(population: pa.Table, method: str, size: int, seed: int, topics: Ints |
 def draw_stream(population: bytes, method: str, size: int, seed: int, topics: Ints | None, rows: int) -> bytes:
     """`draw` on Arrow streams, for a worker process. `rows`: that the population was drawn evenly from."""
     table = pa.ipc.open_stream(population).read_all()
-    table = pa.Table.from_arrays([pc.cast(table.column(each.name), each.type) for each in POPULATION], POPULATION)
+    table = pa.Table.from_arrays(
+        [pc.cast(table.column(each.name), each.type) for each in POPULATION], schema=POPULATION
+    )
     drawn = draw(table, method, size, seed, topics)
     weight = pc.multiply(drawn.column("weight"), rows / max(len(table), 1))
     return stream_of(drawn.set_column(DRAWN.get_field_index("weight"), DRAWN.field("weight"), weight), packed=True)
