@@ -10,9 +10,6 @@ from experiment_core.distributions import z
 from experiment_core.intervals import Estimate, Interval, paired_difference, proportion
 from experiment_core.verdicts import VERDICTS, Verdict
 
-MOST_RARE = 2
-"""Cases up to which a bucket's bound is the exact one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
@@ -63,7 +60,8 @@ def traffic_rate(
 ) -> Estimate:
     """The share of the traffic with `verdict`: post-stratified, MOVER-Wilson interval.
 
-    Where a bucket shows only one or two cases, or all but so few, the exact bound stands for Wilson's on that side.
+    Where a bucket shows so few cases (or so few others) that Wilson's bound on that side cannot be trusted, one or two
+    at 95 % confidence, the exact bound stands in.
 
     The scored pairs count as a sample of the traffic, so the buckets' shares are uncertain too. With `whole` they are
     all there is: shares are exact, and a bucket that was judged to the last pair adds no error.
@@ -75,6 +73,27 @@ def traffic_rate(
         corrected = [_corrected(each, stratum) for each, stratum in zip(found, strata, strict=True)]
         return _combined(strata, corrected, 0.0, 0.0)
     return _combined(strata, found, 0.0, z(confidence))
+
+
+def normal_rate(strata: Sequence[Stratum], verdict: Verdict, confidence: float = 0.95) -> Estimate:
+    """The same rate with a plain normal interval, each bucket's spread taken with one case of either kind added.
+
+    For sequences, whose theory is of means and their errors: where a case too many falls into a bucket that holds most
+    of the traffic, it stays wide below, and MOVER does not. No value where a bucket with pairs has no verdict.
+    """
+    held = [stratum for stratum in strata if stratum.pairs > 0]
+    if not held or any(stratum.judged == 0 for stratum in held):
+        return Estimate(None, Interval(0.0, 1.0))
+    scored, value, variance = sum(stratum.pairs for stratum in held), 0.0, 0.0
+    known = []
+    for stratum in held:
+        weight, hits, n = stratum.pairs / scored, stratum.count(verdict), stratum.judged
+        smooth = (hits + 1) / (n + 2)
+        value += weight * hits / n
+        variance += weight**2 * smooth * (1 - smooth) / n
+        known.append((weight, hits / n))
+    half = z(confidence) * math.sqrt(variance + _weights_variance(known, scored))
+    return Estimate(value, Interval(max(0.0, value - half), min(1.0, value + half)))
 
 
 def bounds(strata: Sequence[Stratum], verdict: Verdict, confidence: float = 0.95) -> Bounds:
@@ -118,17 +137,17 @@ def _combined(strata: Sequence[Stratum], found: Sequence[Estimate], least: float
 
 
 def _share(hits: int, n: int, confidence: float) -> Estimate:
-    """Wilson's interval, its bounds beside one or two cases replaced by the exact ones.
+    """Wilson's interval, its bounds beside up to z^2 / 2 cases replaced by the exact ones.
 
     There Wilson's bound misses rare rates far too often (Brown, Cai and DasGupta 2001): with a bucket that holds nearly
-    all the traffic the whole interval would.
+    all the traffic the whole interval would. The more confidence, the more cases the normal quantile needs.
     """
     found = proportion(hits, n, confidence)
     lower, upper = found.interval.lower, found.interval.upper
-    tail = (1 - confidence) / 2
-    if 0 < hits <= MOST_RARE:
+    tail, few = (1 - confidence) / 2, round(z(confidence) ** 2 / 2)
+    if 0 < hits <= few:
         lower = _least_rate(hits, n, tail)
-    if 0 < n - hits <= MOST_RARE:
+    if 0 < n - hits <= few:
         upper = 1 - _least_rate(n - hits, n, tail)
     return Estimate(found.value, Interval(lower, upper))
 

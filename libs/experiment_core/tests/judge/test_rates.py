@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiment_core.intervals import Estimate, wilson
-from experiment_core.judge.rates import Stratum, bounds, breakdown, traffic_rate, worse_minus_better
+from experiment_core.judge.rates import Stratum, bounds, breakdown, normal_rate, traffic_rate, worse_minus_better
 from experiment_core.verdicts import VERDICTS, Verdict
 
 MANY = 10**9
@@ -88,6 +88,18 @@ def test_one_or_two_cases_have_exact_bounds(cases: int, exact: float | None) -> 
     assert found.lower == pytest.approx(plain.lower if exact is None else exact, abs=1e-6)
     mirrored = traffic_rate([Stratum(MANY, 0, cases, 100 - cases)], "worse").interval
     assert (found.lower, found.upper) == pytest.approx((1 - (mirrored.upper or 0), 1 - (mirrored.lower or 0)))
+
+
+def test_the_normal_interval_meets_the_reference_where_pairs_are_many() -> None:
+    """SE .018395 at 100 per bucket, so a tenth of it at 10,000; one case more of either kind hardly counts there."""
+    many = [Stratum(s.pairs, 100 * s.better, 100 * s.equivalent, 100 * s.worse) for s in GUIDE]
+    half = 1.959964 * 0.0018395
+    assert triple(normal_rate(many, "worse")) == pytest.approx((0.08, 0.08 - half, 0.08 + half), abs=5e-6)
+    few = normal_rate(GUIDE, "worse").interval
+    assert (few.lower or 1) < 0.04395
+    assert (few.upper or 0) > 0.11605
+    assert triple(normal_rate([Stratum(5), Stratum(5, 1, 1, 1)], "worse")) == (None, 0.0, 1.0)
+    assert triple(normal_rate([Stratum(0)], "worse")) == (None, 0.0, 1.0)
 
 
 def test_an_empty_bucket_without_pairs_changes_nothing() -> None:
