@@ -41,10 +41,13 @@ from modelux_embedded.postgres import EmbeddedPostgres
 from modelux_ingest.experiments import ResultsWriter
 from modelux_ingest.rows import attempt_columns, request_columns
 from modelux_ingest.schema import prepare as prepare_tables
+from modelux_replay.caps import Caps
+from modelux_replay.embeddings import Embeddings
 from modelux_replay.experiments import Experiment, Experiments, New
 from modelux_replay.pool import Pool
 from modelux_replay.runs import Runs
 from modelux_replay.simulate import prepare
+from modelux_runtime.rpc import channel
 from modelux_store.analytics import Analytics
 from modelux_store.database import Database
 from modelux_store.migrate import migrate_postgres
@@ -68,7 +71,11 @@ async def stack(most_rows: int) -> AsyncIterator[Runs]:
                 for schema in ("outbox", "replay"):
                     await migrate_postgres(database, schema)
                 await bus.ensure(partitions())
-                yield Runs(Experiments(database), analytics, bus, pool, prepare, most_rows, _now_us)
+                async with channel(f"unix:{folder}/nobody.sock") as nobody:
+                    caps, embeddings = Caps(nobody), Embeddings(nobody)
+                    yield Runs(
+                        Experiments(database), analytics, bus, pool, prepare, most_rows, _now_us, caps, embeddings
+                    )
             finally:
                 pool.close()
                 await database.close()
@@ -87,7 +94,7 @@ async def fill(analytics: Analytics, count: int) -> None:
 async def replay(runs: Runs, days: float) -> Experiment:
     """One experiment over the first `days` of the log, run to its end."""
     one = _experiment(round(days * DAY_US))
-    made = await runs.experiments.create(New(one, None))
+    made = await runs.experiments.create(New(one, None), most_at_work=1)
     await runs.run(made.id)
     return await runs.experiments.get(ORGANIZATION, made.id)
 
