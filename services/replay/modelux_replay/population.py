@@ -49,7 +49,7 @@ async def read_drawn(analytics: Analytics, window: Window, drawn: pa.Table) -> A
     """
     query = sql("window", "rows").replace("/* conditions */", f"request_id IN {{ids:Array(String)}} AND {_CONDITIONS}")
     for part in _parts(drawn):
-        yield _table(await analytics.arrow(query, _bounds(window, part)), ROWS)
+        yield _table(await analytics.arrow(query, {**_bounds(window, part), "most_rows": len(part)}), ROWS)
 
 
 async def read_prompts(analytics: Analytics, window: Window, drawn: pa.Table) -> dict[str, str]:
