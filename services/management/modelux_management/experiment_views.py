@@ -80,7 +80,9 @@ class Experiment(ExperimentHead):
     runs: JsonValue
     cost_bounds: JsonValue
     projection: JsonValue = Field(description="How far the projected cost may be off; null: nothing is projected.")
-    similarity: JsonValue
+    similarity: JsonValue = Field(description="How alike the answers are, also against the logged model's own noise.")
+    off_policy: JsonValue = Field(description="What live splits in the log say of the candidate; null: none do.")
+    stopped_early: JsonValue = Field(description="How far it came, where it ended before its end; null: it did not.")
     tail: JsonValue
     promotions: list[Promotion]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from routing_core.config import NamedPolicy
 from routing_core.engine import Run
 from routing_core.flow import Attempt
 from routing_core.replay import recorded_outcomes, rerun
+from routing_core.shapes import AbTest
 from routing_core.trace import Trace
 from routing_core.types import Outcome, Request, Target, Usage
 from routing_core.world import Health, World
@@ -53,9 +55,22 @@ class Logged:
         return last if last is not None and last.kind == "status" and last.status in OWN_FAULTS else None
 
     @property
+    def propensity(self) -> float | None:
+        """How likely the splits on its way led it there; None where it met none, or one does not say."""
+        splits = [hop for hop in self.trace.path if hop.policy_type == "ab_test"] if self.trace else []
+        shares = [hop.propensity or _share(self.policy, hop.chose) for hop in splits]
+        return math.prod(shares) if splits and all(shares) else None
+
+    @property
     def never_routed(self) -> bool:
         """Whether it was refused before any policy saw it: no candidate changes that."""
         return self.trace is None and not self.ended
+
+
+def _share(policy: NamedPolicy | None, arm: str) -> float:
+    """Of an arm, by the logged version, where a trace does not tell it; 0 where that is not its split."""
+    split = policy.policy.split if policy is not None and isinstance(policy.policy, AbTest) else ()
+    return sum(each.weight for each in split if each.name == arm) / (sum(each.weight for each in split) or 1.0)
 
 
 def look_back(worlds: Worlds, batch: Batch, index: int) -> Logged:

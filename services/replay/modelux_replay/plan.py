@@ -148,9 +148,9 @@ RESULTS = pa.schema(
 """Columns of ClickHouse's table `experiment_rows`, without the experiment's own.
 
 Null: cost, latency and time to first token of a candidate that cannot be evaluated, what was not measured, similarity
-that was not scored, `reproduced` where there is no trace, `propensity` where no split led to the logged choice.
-Statuses are `ok` or `error`; empty of a candidate that cannot be evaluated, and of a logged model that was not asked
-again.
+that was not scored, `reproduced` where there is no trace, `propensity` where no split led to the logged choice or the
+candidate draws too. Statuses are `ok` or `error`; empty of a candidate that cannot be evaluated, and of a logged model
+that was not asked again.
 """
 
 PAIRS = pa.schema(

@@ -44,6 +44,8 @@ class Outlook:
     cost_low_nano: int | None = None
     cost_high_nano: int | None = None
     trace: bytes = field(default=b"", repr=False)
+    drawn: bool = False
+    """Whether chance has a say in what the candidate does."""
 
 
 def outlook(case: Case, low_nano: int | None = None, high_nano: int | None = None) -> Outlook:
@@ -63,6 +65,7 @@ def outlook(case: Case, low_nano: int | None = None, high_nano: int | None = Non
         cost_low_nano=cost if low_nano is None else min(cost, low_nano),
         cost_high_nano=cost if high_nano is None else max(cost, high_nano),
         trace=text,
+        drawn=any(hop.draw is not None for hop in decision.path),
     )
     if last is not None:
         found.model, found.provider = last.target.model, last.target.provider
@@ -92,10 +95,8 @@ def unchanged(logged: Logged) -> Outlook:
     )
 
 
-def table(
-    batch: Batch, first_row: int, outlooks: Sequence[Outlook], checks: Sequence[bool | None], tag: str
-) -> pa.Table:
-    """One row for each of the batch."""
+def table(batch: Batch, first_row: int, outlooks: Sequence[Outlook], logged: Sequence[Logged], tag: str) -> pa.Table:
+    """One row for each of the batch, whose past `logged` tells."""
     count = len(batch)
     told = batch.columns
     columns: dict[str, object] = {
@@ -111,10 +112,12 @@ def table(
         "repeat_similarity": [None] * count,
         "repeat_status": [""] * count,
         "weight": [1.0] * count,
-        "propensity": [None] * count,
+        "propensity": [
+            None if outlook.drawn else each.propensity for each, outlook in zip(logged, outlooks, strict=True)
+        ],
         "stratum": [""] * count,
         "cluster": [tags.get(tag, "") for tags in told["tags"]],
-        "reproduced": checks,
+        "reproduced": [each.reproduced for each in logged],
         "trace": [each.trace for each in outlooks],
     }
     columns |= {name: told[source] for name, source in _COPIED.items()}

@@ -75,7 +75,7 @@ class Simulation:
         unsure = [index for index, case in cases.items() if case.unsure]
         bounds = [self._run(batch, logged, unsure, belief) for belief in ("always", "never")] if unsure else []
         outlooks = [self._outlook(index, each, cases, bounds) for index, each in enumerate(logged)]
-        return table(batch, first_row, outlooks, [each.reproduced for each in logged], self._plan.run_tag)
+        return table(batch, first_row, outlooks, logged, self._plan.run_tag)
 
     def _outlook(self, index: int, logged: Logged, cases: Mapping[int, Case], bounds: list[dict[int, Case]]) -> Outlook:
         case = cases.get(index)

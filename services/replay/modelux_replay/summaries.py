@@ -19,6 +19,7 @@ from experiment_core.summary import Summary, summarise
 from modelux.events.v1.experiment_pb2 import ExperimentCompleted
 from modelux_replay import summary_shapes as shapes
 from modelux_replay.calibration import Ratios
+from modelux_replay.off_policy import from_splits
 from modelux_replay.summary_answers import similarity
 from modelux_replay.summary_costs import bounds, projection
 from modelux_replay.summary_runs import per_run
@@ -102,6 +103,7 @@ def sum_up(stream: bytes, seed: int, rows_in_window: int, excluded: int = 0, tol
         "cost_bounds": None if table is None else bounds(table, found),
         "projection": None if table is None else projection(table, found, summary, ratios),
         "routes": [shapes.route(each) for each in summary.routes],
+        "off_policy": from_splits(found.rows, found.propensity),
         "similarity": similarity(answers, found, told.embedder),
         "tail": {
             "top_1_percent_cost_share": summary.tail.top_share,

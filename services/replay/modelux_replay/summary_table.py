@@ -22,6 +22,8 @@ class Read:
     """Weighted; without weight where a row that was to be called has no answer and others stand for it."""
     repeat: Floats
     """Similarity of the logged answer and that of the logged model asked again; NaN: none."""
+    propensity: Floats
+    """Of the logged choice; NaN: no split led to it."""
     repeats: int
     """Rows whose logged model was asked again."""
     repeats_failed: int
@@ -57,6 +59,7 @@ def read(table: pa.Table, *, with_responses: bool = False) -> Read:
     return Read(
         rows,
         floats(table, "repeat_similarity"),
+        floats(table, "propensity"),
         int(_marked(pc.not_equal(repeat_status, "")).sum()),
         int(_marked(pc.equal(repeat_status, "error")).sum()),
         called,
@@ -68,7 +71,8 @@ def nothing() -> Read:
     """Of an experiment without rows."""
     none, never = np.zeros(0, np.int64), np.zeros(0, np.bool_)
     side = Side(none, np.zeros(0), never, none, none, none)
-    return Read(Rows(side, side, (), none.astype(np.int8), np.zeros(0), none, np.zeros(0)), np.zeros(0), 0, 0, 0, 0)
+    rows = Rows(side, side, (), none.astype(np.int8), np.zeros(0), none, np.zeros(0))
+    return Read(rows, np.zeros(0), np.zeros(0), 0, 0, 0, 0)
 
 
 def text(table: pa.Table, name: str) -> pa.Array:
