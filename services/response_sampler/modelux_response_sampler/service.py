@@ -78,10 +78,12 @@ async def serve(settings: SamplerSettings, platform: Platform) -> AsyncIterator[
         work = Work(rows, platform.analytics, source.current, permission(platform.replay), settings.calls)
         with exported(meters):
             working = group.create_task(_run(platform, started, work))
-            yield [source.follow(watch_over(platform.config, new_id("sm_"))), source.rebuild()]
-            if not await work.stop(settings.drain_s):
-                log.error("calls were still under way after %s s and are given up", settings.drain_s)
-            working.cancel()
+            try:
+                yield [source.follow(watch_over(platform.config, new_id("sm_"))), source.rebuild()]
+            finally:
+                if not await work.stop(settings.drain_s):
+                    log.error("calls were still under way after %s s and are given up", settings.drain_s)
+                working.cancel()
     await client.close()
 
 
