@@ -51,7 +51,6 @@ class ProviderCall:
         "_overran",
         "_parser",
         "_response",
-        "_sent",
         "_status",
         "_stream",
         "_terms",
@@ -71,6 +70,7 @@ class ProviderCall:
         "provider_request_id",
         "reason",
         "route",
+        "sent",
         "started_ns",
         "startup",
         "target",
@@ -106,6 +106,8 @@ class ProviderCall:
         self.emulated: tuple[str, ...] = ()
         self.provider_request_id = ""
         self.started_ns = perf_counter_ns()
+        self.sent = False
+        """Whether bytes may have left."""
         self._client = client
         self._terms = terms
         self._until = until
@@ -120,7 +122,6 @@ class ProviderCall:
         self._first_ns = 0
         self._ended_ns = 0
         self._content_chunks = 0
-        self._sent = False
         self._outcome: Outcome | None = None
         self._overran = False
         self._watch: Watch | None = None
@@ -143,11 +144,6 @@ class ProviderCall:
     @property
     def ended(self) -> bool:
         return self._kind is not None
-
-    @property
-    def sent(self) -> bool:
-        """Whether bytes may have left."""
-        return self._sent
 
     @property
     def counted(self) -> bool:
@@ -249,7 +245,7 @@ class ProviderCall:
             deadlines = Deadlines(connect_s, deadlines.first_byte_s, deadlines.idle_s, total_s)
         if self.charge is not None:
             self.charge.dispatch()
-        self._sent = True
+        self.sent = True
         head = route.head(wire.path, (*wire.headers, *terms.headers) if terms.headers else wire.headers)
         response = self._response = await self._client.post(route.origin, head, wire.body, deadlines)
         self._status = status = response.status
@@ -328,7 +324,7 @@ class ProviderCall:
     def _fail(self, failure: CallFailed) -> Failed:
         kind, code = classify(failure)
         if kind == "connect":
-            self._sent = False
+            self.sent = False
         self.error = told(failure)
         if self._kind is None:
             self._end(kind, code)
@@ -347,7 +343,7 @@ class ProviderCall:
             usage = self._usage
             told = usage is not None and not usage.estimated
             streamed = self._parser is not None
-            self.charge.end(self.final(), told=told, sent=self._sent, streamed=streamed, overrun=self._overran)
+            self.charge.end(self.final(), told=told, sent=self.sent, streamed=streamed, overrun=self._overran)
         on_end, self.on_end = self.on_end, None  # a call that has ended holds on to nobody
         if on_end is not None:
             on_end(self.final())
@@ -364,7 +360,7 @@ class ProviderCall:
 
     def _estimate(self) -> Usage:
         """What the provider will have counted, where it did not say: nothing unless the request reached it."""
-        if not self._sent:
+        if not self.sent:
             return _NOTHING
         output = self._content_chunks
         if self.answer is not None and type(self.call) is ChatCall:

@@ -9,9 +9,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc.aio
-
-from modelux.replay.v1.replay_pb2 import MayCallRequest, MayCallResponse
 from modelux_bus.consume import consume
 from modelux_calling.caller import Caller
 from modelux_calling.charge import Spending
@@ -19,7 +16,6 @@ from modelux_calling.clock import Clock
 from modelux_calling.config_source import ConfigSource, watch_over
 from modelux_calling.haste import Haste
 from modelux_calling.snapshot import Builder
-from modelux_contracts.errors import ProblemError
 from modelux_contracts.ids import new_id
 from modelux_contracts.topics import EXPERIMENT_SAMPLES
 from modelux_ledger.spending import spending
@@ -28,11 +24,10 @@ from modelux_providers.client import Client, Deadlines
 from modelux_providers.egress import Guard
 from modelux_response_sampler import metrics
 from modelux_response_sampler.consumer import Consumer
-from modelux_response_sampler.hold import MayCall, Unknown
+from modelux_response_sampler.permission import permission
 from modelux_response_sampler.rows import Rows
 from modelux_response_sampler.units import Units
 from modelux_response_sampler.work import Work
-from modelux_runtime.calls import call
 from modelux_runtime.platform import Platform
 from modelux_runtime.service import Service, Tasks
 from modelux_runtime.settings import setting
@@ -85,22 +80,6 @@ async def serve(settings: SamplerSettings, platform: Platform) -> AsyncIterator[
                     log.error("calls were still under way after %s s and are given up", settings.drain_s)
                 working.cancel()
     await client.close()
-
-
-def permission(replay: grpc.aio.Channel) -> MayCall:
-    """Asks the replay service whether an experiment still runs."""
-
-    async def may_call(organization_id: str, experiment_id: str) -> bool:
-        request = MayCallRequest(organization_id=organization_id, experiment_id=experiment_id)
-        try:
-            answer = await call(replay, "modelux.replay.v1.ReplayService", request, MayCallResponse)
-        except ProblemError as error:
-            if error.problem.status == 404:
-                return False
-            raise Unknown(str(error)) from error
-        return answer.may_call
-
-    return may_call
 
 
 async def _run(platform: Platform, started: asyncio.Event, work: Work) -> None:

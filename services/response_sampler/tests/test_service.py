@@ -29,7 +29,8 @@ from modelux_ingest.rows import attempt_columns, request_columns
 from modelux_providers.simulator.server import Simulator
 from modelux_response_sampler import logged
 from modelux_response_sampler.hold import Unknown
-from modelux_response_sampler.service import SERVICE, SamplerSettings, permission, serve
+from modelux_response_sampler.permission import permission
+from modelux_response_sampler.service import SERVICE, SamplerSettings, serve
 from modelux_runtime.platform import open_platform
 from modelux_runtime.rpc import channel, serving
 from modelux_runtime.run import prepare
