@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -91,6 +92,34 @@ def run_an_experiment(product: Product, project: Project) -> Callable[[Any], boo
     return lambda event: getattr(event, "experiment_id", "") == made["id"]
 
 
+def call_a_candidate(product: Product, project: Project) -> Callable[[Any], bool]:
+    """With the one logged request of a project, under a cap: its call, its answers and their score go over the bus."""
+    number = next(_NUMBERS)
+    project = product.project(f"edges {number}", POLICY)
+    product.chat(project.key)
+    product.until_logged(project, 1)
+    allowed = product.manage(f"/projects/{project.id}", {"experimentSampleMin": 1}, method="PATCH")
+    assert allowed.status == 200, allowed.body
+    now = datetime.now(UTC)
+    body = {
+        "name": f"edges {number}",
+        "projectId": project.id,
+        "candidatePolicy": "single",
+        "candidateConfig": {"model": "gpt-4o"},
+        "windowStart": (now - timedelta(days=1)).isoformat(),
+        "windowEnd": now.isoformat(),
+        "mode": "with_responses",
+        "sample": {"size": 1, "method": "random"},
+        "spendCapUsd": 1,
+    }
+    made = product.made("/experiments", body)
+    return lambda event: (
+        (event.source, event.project_id) == ("experiment", project.id)
+        if isinstance(event, RequestCompleted)
+        else _field(event, "experiment_id") == made["id"]
+    )
+
+
 def run_away(product: Product, project: Project) -> Callable[[Any], bool]:
     """A run that asks the same until it is refused: it loops, passes half of its cap, reaches it and is aborted."""
     tag = f"run_{next(_NUMBERS)}"
@@ -119,13 +148,22 @@ PRODUCE: Mapping[str, Callable[[Product, Project], Callable[[Any], bool]]] = {
     "experiment.commands": run_an_experiment,
     "experiment.results": run_an_experiment,
     "experiment.completed": run_an_experiment,
+    "experiment.samples": call_a_candidate,
+    "experiment.calls": call_a_candidate,
+    "experiment.pairs": call_a_candidate,
+    "experiment.scores": call_a_candidate,
 }
 """What makes the producer of each topic speak; answers how to recognise what it said."""
 
 
 def key_of(topic: Topic, event: Proto) -> bytes:
     """The message key that the registry promises: the named fields, joined."""
-    return ":".join(str(getattr(event, name)) for name in topic.key.split(":")).encode()
+    return re.sub(r"\w+", lambda named: str(_field(event, named[0])), topic.key).encode()
+
+
+def _field(event: Any, name: str) -> object:
+    """Of a score: of the pair that it is of."""
+    return getattr(event, name) if hasattr(event, name) else getattr(event.pair, name)
 
 
 async def read_until(url: str, topic: Topic, wanted: Callable[[Any], bool]) -> tuple[Delivery, Proto]:

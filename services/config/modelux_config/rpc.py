@@ -126,6 +126,7 @@ class Edge:
         return hmac.compare_digest(token.encode(), self.bootstrap_token.encode())
 
     async def _watch(self, request: WatchSnapshotRequest, context: Context) -> AsyncIterator[WatchSnapshotResponse]:
+        await self.started.wait()
         log.info("proxy %r watches from version %d", request.proxy_id[:100], request.since_version)
         async for update in self.feed.watch(request.since_version):
             yield update
