@@ -147,7 +147,12 @@ class Desk:
             fault = FieldError("cursor", "this cursor does not belong to this list", hint)
             raise invalid([fault], "invalid_cursor")
         rows = await self.experiments.page(
-            request.actor.organization_id, request.project_id, request.status, after=request.cursor, limit=limit + 1
+            request.actor.organization_id,
+            request.project_id,
+            request.status,
+            after=request.cursor,
+            limit=limit + 1,
+            schedule_id=request.schedule_id,
         )
         cursor = rows[limit - 1].id if len(rows) > limit else ""
         return pb.ListResponse(experiments=[row.record(whole=False) for row in rows[:limit]], next_cursor=cursor)

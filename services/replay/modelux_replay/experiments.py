@@ -11,6 +11,8 @@ from modelux.replay.v1 import replay_pb2 as pb
 from modelux_bus.base import Message
 from modelux_contracts import codec
 from modelux_contracts.topics import EXPERIMENT_COMMANDS, EXPERIMENT_COMPLETED
+from modelux_replay.alarms import alarm
+from modelux_replay.criteria_of_summary import Ended, conclude
 from modelux_replay.problems import not_found
 from modelux_replay.statements import sql
 from modelux_store import outbox
@@ -73,6 +75,11 @@ class Experiment:
     spent_nano: int = 0
     stop_reason: str = ""
     """Why no further call may begin, while it still runs."""
+    schedule_id: str = ""
+    look: int = 0
+    """Its place among the runs of its schedule, from 1."""
+    verdict: str = ""
+    verdict_facts: str = field(default="", repr=False)
 
     def record(self, promotions: tuple[pb.Promotion, ...] = (), *, whole: bool = True) -> pb.ExperimentRecord:
         """As the service answers; a list leaves the summary out."""
@@ -96,6 +103,8 @@ class Experiment:
             promotions=promotions,
             budget_id=self.budget_id,
             spent_nano=self.spent_nano,
+            verdict_json=self.verdict_facts.encode(),
+            schedule_id=self.schedule_id,
         )
 
 
@@ -119,17 +128,21 @@ class Experiments:
         Raises `AlreadyExists` for a used idempotency key, `TooManyAtWork` where `most_at_work` of the organization wait
         or run.
         """
-        one = new.experiment
         async with self.database.transaction() as tx:
-            await tx.fetch_one(sql("experiments", "lock_organization"), {"organization_id": one.organization_id})
-            if await _at_work(tx, one.organization_id) >= most_at_work:
-                raise TooManyAtWork
-            values = {name: getattr(one, name) for name in _STORED}
-            values |= {"spec": one.spec.SerializeToString(), "now_us": one.created_at_us}
-            await tx.execute(sql("experiments", "insert"), values | {"idempotency_key": new.idempotency_key})
-            command = ExperimentCommand(experiment_id=one.id, kind="run")
-            await outbox.append(tx, _message(EXPERIMENT_COMMANDS.name, one.id, command, f"{one.id}.run"))
-        return one
+            await self.put(tx, new, most_at_work)
+        return new.experiment
+
+    async def put(self, tx: Transaction, new: New, most_at_work: int) -> None:
+        """`create` within a transaction of the caller's."""
+        one = new.experiment
+        await tx.fetch_one(sql("experiments", "lock_organization"), {"organization_id": one.organization_id})
+        if await _at_work(tx, one.organization_id) >= most_at_work:
+            raise TooManyAtWork
+        values = {name: getattr(one, name) for name in _STORED}
+        values |= {"spec": one.spec.SerializeToString(), "now_us": one.created_at_us}
+        await tx.execute(sql("experiments", "insert"), values | {"idempotency_key": new.idempotency_key})
+        command = ExperimentCommand(experiment_id=one.id, kind="run")
+        await outbox.append(tx, _message(EXPERIMENT_COMMANDS.name, one.id, command, f"{one.id}.run"))
 
     async def at_work(self, organization_id: str) -> int:
         """How many experiments of an organization wait or run."""
@@ -149,10 +162,11 @@ class Experiments:
         return found
 
     async def page(
-        self, organization_id: str, project_id: str, status: str, *, after: str, limit: int
+        self, organization_id: str, project_id: str, status: str, *, after: str, limit: int, schedule_id: str = ""
     ) -> list[Experiment]:
         """Newest first, those older than the id `after`."""
         wanted = {"organization_id": organization_id, "project_id": project_id, "status": status}
+        wanted["schedule_id"] = schedule_id
         async with self.database.transaction() as tx:
             rows = await tx.fetch_all(sql("experiments", "list"), wanted | {"after": after, "limit": limit})
         return [_experiment(row) for row in rows]
@@ -177,7 +191,8 @@ class Experiments:
     async def end(
         self, one: Experiment, status: Status, now_us: int, *, completed: ExperimentCompleted, summary: str = ""
     ) -> Experiment:
-        """Ends it together with the event that says so, for the reason that the event names.
+        """Ends it together with the event that says so, for the reason that the event names, and the verdict of its
+        success criteria. Where its schedule's alarm rule says so, a regression is told too.
 
         Raises `Changed` where the record is no longer the one that was read. A status that does not lead there is a
         programming error.
@@ -185,12 +200,16 @@ class Experiments:
         assert status in TRANSITIONS[one.status], f"{one.status} does not lead to {status}"
         values: dict[str, object] = {"id": one.id, "revision": one.revision, "status": status}
         values |= {"reason": completed.reason, "finished_at_us": now_us, "summary": summary}
+        said = conclude(one.spec.criteria_json, one.look, Ended(status, completed.reason, summary))
+        completed.verdict, completed.schedule_id = said.verdict, one.schedule_id
+        values |= {"verdict": said.verdict, "verdict_facts": said.facts_json}
         async with self.database.transaction() as tx:
             row = await tx.fetch_one(sql("experiments", "transition"), values)
             if row is None:
                 raise Changed
             message = _message(EXPERIMENT_COMPLETED.name, one.organization_id, completed, f"{one.id}.completed")
             await outbox.append(tx, message)
+            await alarm(tx, completed, one.look, said)
         return _experiment(row)
 
     async def stop(self, identifier: str, reason: str) -> Experiment | None:
@@ -275,6 +294,8 @@ _STORED = (
     "created_by",
     "request_hash",
     "budget_id",
+    "schedule_id",
+    "look",
 )
 
 

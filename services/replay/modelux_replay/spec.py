@@ -10,6 +10,7 @@ from modelux.config.v1 import snapshot_pb2 as config
 from modelux.replay.v1 import replay_pb2 as pb
 from modelux_contracts.errors import ProblemError
 from modelux_contracts.project_limits import experiment_sample, experiment_spend_cap_nano
+from modelux_replay.criteria_of_summary import read_criteria
 from modelux_replay.problems import FieldError, conflict, invalid
 from routing_core.money import dollars
 
@@ -54,6 +55,7 @@ def check(asked: pb.ExperimentSpec, now_us: int, window_days: int, *, preflight:
     errors += _sample(spec) + _pilot(spec) + _cap(spec, preflight)
     if errors:
         raise invalid(errors)
+    read_criteria(spec.criteria_json, spec.mode)
     return Checked(spec, start_us, end_us)
 
 

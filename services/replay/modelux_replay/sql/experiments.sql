@@ -1,9 +1,10 @@
 -- insert: a new experiment
 INSERT INTO replay.experiments (id, organization_id, project_id, spec, candidate_reference, policy, configuration, window_start_us,
-    window_end_us, seed, status, created_at_us, created_by, idempotency_key, request_hash, budget_id)
+    window_end_us, seed, status, created_at_us, created_by, idempotency_key, request_hash, budget_id,
+    schedule_id, look)
 VALUES (%(id)s, %(organization_id)s, %(project_id)s, %(spec)s, %(candidate_reference)s, %(policy)s, %(configuration)s,
     %(window_start_us)s, %(window_end_us)s, %(seed)s, 'pending', %(now_us)s, %(created_by)s, %(idempotency_key)s, %(request_hash)s,
-    %(budget_id)s)
+    %(budget_id)s, %(schedule_id)s, %(look)s)
 
 -- get: one of an organization
 SELECT * FROM replay.experiments WHERE organization_id = %(organization_id)s AND id = %(id)s
@@ -18,7 +19,8 @@ WHERE organization_id = %(organization_id)s AND created_by = %(created_by)s AND 
 -- list: a page, newest first
 SELECT * FROM replay.experiments
 WHERE organization_id = %(organization_id)s AND (%(project_id)s = '' OR project_id = %(project_id)s)
-  AND (%(status)s = '' OR status = %(status)s) AND (%(after)s = '' OR id < %(after)s)
+  AND (%(status)s = '' OR status = %(status)s) AND (%(schedule_id)s = '' OR schedule_id = %(schedule_id)s)
+  AND (%(after)s = '' OR id < %(after)s)
 ORDER BY id DESC LIMIT %(limit)s
 
 -- lock_organization: whoever creates one waits for whoever does in the same organization
@@ -30,7 +32,8 @@ WHERE organization_id = %(organization_id)s AND status IN ('pending', 'running')
 
 -- transition: to another status, unless somebody was there first
 UPDATE replay.experiments SET status = %(status)s, status_reason = %(reason)s, revision = revision + 1,
-    finished_at_us = %(finished_at_us)s, summary = %(summary)s
+    finished_at_us = %(finished_at_us)s, summary = %(summary)s,
+    verdict = %(verdict)s, verdict_facts = %(verdict_facts)s
 WHERE id = %(id)s AND revision = %(revision)s RETURNING *
 
 -- claim: this process runs it from now on
