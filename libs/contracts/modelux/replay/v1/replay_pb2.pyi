@@ -304,3 +304,71 @@ class MayCallResponse(_message.Message):
     MAY_CALL_FIELD_NUMBER: _ClassVar[int]
     may_call: bool
     def __init__(self, may_call: _Optional[bool] = ...) -> None: ...
+
+class ScorecardRequest(_message.Message):
+    __slots__ = ("actor", "project_id")
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    actor: Actor
+    project_id: str
+    def __init__(self, actor: _Optional[_Union[Actor, _Mapping]] = ..., project_id: _Optional[str] = ...) -> None: ...
+
+class Estimate(_message.Message):
+    __slots__ = ("value", "lower", "upper")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    LOWER_FIELD_NUMBER: _ClassVar[int]
+    UPPER_FIELD_NUMBER: _ClassVar[int]
+    value: float
+    lower: float
+    upper: float
+    def __init__(self, value: _Optional[float] = ..., lower: _Optional[float] = ..., upper: _Optional[float] = ...) -> None: ...
+
+class ScorecardEntry(_message.Message):
+    __slots__ = ("experiment_id", "source", "slug", "version", "metric", "projected", "measured", "requests", "measured_at_us", "held")
+    EXPERIMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    SLUG_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    PROJECTED_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_FIELD_NUMBER: _ClassVar[int]
+    REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    MEASURED_AT_US_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    experiment_id: str
+    source: str
+    slug: str
+    version: int
+    metric: str
+    projected: Estimate
+    measured: Estimate
+    requests: int
+    measured_at_us: int
+    held: bool
+    def __init__(self, experiment_id: _Optional[str] = ..., source: _Optional[str] = ..., slug: _Optional[str] = ..., version: _Optional[int] = ..., metric: _Optional[str] = ..., projected: _Optional[_Union[Estimate, _Mapping]] = ..., measured: _Optional[_Union[Estimate, _Mapping]] = ..., requests: _Optional[int] = ..., measured_at_us: _Optional[int] = ..., held: _Optional[bool] = ...) -> None: ...
+
+class ScorecardMetric(_message.Message):
+    __slots__ = ("metric", "entries", "coverage", "median_error", "too_high", "widen_by")
+    METRIC_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    COVERAGE_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_ERROR_FIELD_NUMBER: _ClassVar[int]
+    TOO_HIGH_FIELD_NUMBER: _ClassVar[int]
+    WIDEN_BY_FIELD_NUMBER: _ClassVar[int]
+    metric: str
+    entries: int
+    coverage: Estimate
+    median_error: float
+    too_high: Estimate
+    widen_by: float
+    def __init__(self, metric: _Optional[str] = ..., entries: _Optional[int] = ..., coverage: _Optional[_Union[Estimate, _Mapping]] = ..., median_error: _Optional[float] = ..., too_high: _Optional[_Union[Estimate, _Mapping]] = ..., widen_by: _Optional[float] = ...) -> None: ...
+
+class ScorecardResponse(_message.Message):
+    __slots__ = ("metrics", "entries", "waiting")
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    metrics: _containers.RepeatedCompositeFieldContainer[ScorecardMetric]
+    entries: _containers.RepeatedCompositeFieldContainer[ScorecardEntry]
+    waiting: int
+    def __init__(self, metrics: _Optional[_Iterable[_Union[ScorecardMetric, _Mapping]]] = ..., entries: _Optional[_Iterable[_Union[ScorecardEntry, _Mapping]]] = ..., waiting: _Optional[int] = ...) -> None: ...

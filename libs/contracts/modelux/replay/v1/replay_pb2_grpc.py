@@ -69,6 +69,11 @@ class ReplayServiceStub:
                 request_serializer=modelux_dot_replay_dot_v1_dot_replay__pb2.MayCallRequest.SerializeToString,
                 response_deserializer=modelux_dot_replay_dot_v1_dot_replay__pb2.MayCallResponse.FromString,
                 _registered_method=True)
+        self.Scorecard = channel.unary_unary(
+                '/modelux.replay.v1.ReplayService/Scorecard',
+                request_serializer=modelux_dot_replay_dot_v1_dot_replay__pb2.ScorecardRequest.SerializeToString,
+                response_deserializer=modelux_dot_replay_dot_v1_dot_replay__pb2.ScorecardResponse.FromString,
+                _registered_method=True)
 
 
 class ReplayServiceServicer:
@@ -119,6 +124,13 @@ class ReplayServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Scorecard(self, request, context):
+        """How well projections did; measures what can be measured since it was last asked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReplayServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -156,6 +168,11 @@ def add_ReplayServiceServicer_to_server(servicer, server):
                     servicer.MayCall,
                     request_deserializer=modelux_dot_replay_dot_v1_dot_replay__pb2.MayCallRequest.FromString,
                     response_serializer=modelux_dot_replay_dot_v1_dot_replay__pb2.MayCallResponse.SerializeToString,
+            ),
+            'Scorecard': grpc.unary_unary_rpc_method_handler(
+                    servicer.Scorecard,
+                    request_deserializer=modelux_dot_replay_dot_v1_dot_replay__pb2.ScorecardRequest.FromString,
+                    response_serializer=modelux_dot_replay_dot_v1_dot_replay__pb2.ScorecardResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -347,6 +364,33 @@ class ReplayService:
             '/modelux.replay.v1.ReplayService/MayCall',
             modelux_dot_replay_dot_v1_dot_replay__pb2.MayCallRequest.SerializeToString,
             modelux_dot_replay_dot_v1_dot_replay__pb2.MayCallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Scorecard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.replay.v1.ReplayService/Scorecard',
+            modelux_dot_replay_dot_v1_dot_replay__pb2.ScorecardRequest.SerializeToString,
+            modelux_dot_replay_dot_v1_dot_replay__pb2.ScorecardResponse.FromString,
             options,
             channel_credentials,
             insecure,
