@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import cast
 
+from modelux_contracts.sources import EXPERIMENT, JUDGE
 from modelux_store.analytics import Analytics
 
 FOREVER_US = 253_370_764_800_000_000
@@ -29,6 +30,8 @@ class Spending:
     start_us: int
     end_us: int
     opened_us: Mapping[str, int]
+    budget_id: str = ""
+    """Of the scopes `experiment` and `judge_run`: their calls are known by the cap that they saw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +42,14 @@ class Logged:
     requests: int = 0
 
 
-def is_logged(scope: str) -> bool:
-    """Whether the log tells which calls a budget of this scope covers."""
-    return scope in _VALUES
-
-
 async def logged_spend(analytics: Analytics, wanted: Spending) -> Mapping[str, Logged]:
     """What was charged, and how many requests, per value; values without any are absent. Raises `Unavailable`."""
+    if wanted.scope in _RUNS:
+        return await _run_spend(analytics, wanted)
     table, value = _VALUES[wanted.scope]
     began, begun = ("started_at", "") if table == "requests" else ("request_started_at", "+ started_us")
     places = {"table": table, "value": value, "began": began, "begun": begun}
-    sql = _template()
+    sql = _template("logged_spend")
     for name, text in places.items():
         sql = sql.replace(f"/* {name} */", text)
     values = {
@@ -65,11 +65,27 @@ async def logged_spend(analytics: Analytics, wanted: Spending) -> Mapping[str, L
     return {cast(str, r["value"]): Logged(cast(int, r["charged_nano"]), cast(int, r["requests"])) for r in rows}
 
 
+async def _run_spend(analytics: Analytics, wanted: Spending) -> Mapping[str, Logged]:
+    values = {
+        "organization_id": wanted.organization_id,
+        "project_id": wanted.project_id,
+        "source": _RUNS[wanted.scope],
+        "budget_id": wanted.budget_id,
+        "start_us": wanted.start_us,
+        "end_us": wanted.end_us or FOREVER_US,
+    }
+    (row,) = await analytics.rows(_template("logged_run_spend"), values)
+    found = Logged(cast(int, row["charged_nano"]), cast(int, row["requests"]))
+    return dict.fromkeys(wanted.opened_us, found) if found.requests else {}
+
+
 @cache
-def _template() -> str:
-    return files("modelux_store").joinpath("sql", "logged_spend.sql").read_text()
+def _template(name: str) -> str:
+    return files("modelux_store").joinpath("sql", f"{name}.sql").read_text()
 
 
+_RUNS: Mapping[str, str] = {"experiment": EXPERIMENT, "judge_run": JUDGE}
+"""Scopes of runs, and where the calls of such a run say that they come from."""
 _VALUES: Mapping[str, tuple[str, str]] = {
     "organization": ("requests", "''"),
     "project": ("requests", "project_id"),

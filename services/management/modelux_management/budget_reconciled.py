@@ -28,14 +28,12 @@ class Reconciliation(Window):
 
     settled_usd: float
     reserved_usd: float
-    logged_usd: float | None = Field(
-        None, description="Null where the log does not tell which calls belong to the scope."
-    )
-    logged_requests: int | None = None
-    difference_usd: float | None = None
-    explained: Explained | None = None
-    unexplained_usd: float | None = None
-    balanced: bool | None = Field(None, description="Every nano of the difference is explained.")
+    logged_usd: float
+    logged_requests: int
+    difference_usd: float
+    explained: Explained
+    unexplained_usd: float
+    balanced: bool = Field(description="Every nano of the difference is explained.")
     text: str
 
 
@@ -73,6 +71,7 @@ def windows(record: pb.BudgetRecord, accounts: Sequence[pb.BudgetAccount]) -> It
             start_us=max(start_us, record.created_at_us),
             end_us=end_us,
             opened_us=opened_us,
+            budget_id=record.id,
         )
 
 
@@ -85,13 +84,10 @@ def logged_value(record: pb.BudgetRecord, account: pb.BudgetAccount) -> str:
     return record.scope_key or (record.project_id if record.scope == "project" else "")
 
 
-def reconciliation(account: pb.BudgetAccount, logged: Logged | None) -> Reconciliation:
-    """One account against what the log has of it; None: the log does not tell."""
+def reconciliation(account: pb.BudgetAccount, logged: Logged) -> Reconciliation:
+    """One account against what the log has of it."""
     common = window([account]).model_dump()
     common |= {"settled_usd": usd(account.settled), "reserved_usd": usd(account.leased)}
-    if logged is None:
-        text = "The request log does not tell which calls belong to this scope."
-        return Reconciliation(**common, text=text)
     parts = apart(account, logged.charged_nano)
     return Reconciliation(
         **common,

@@ -224,10 +224,22 @@ async def test_each_scope_is_found_in_the_log(house: House, database: Database) 
         await charge(database, made["id"], value, settled=cost)
         (row,) = await house.reconciled(made["id"])
         assert (row["logged_usd"], row["balanced"]) == (cost / 1e9, True), scope
-    judged = await acme.post("/budgets", {"name": "j", "capUsd": 1, "scope": "judge_run", "scopeKey": "jr_1"})
-    await charge(database, judged["id"], settled=1)
-    (row,) = await house.reconciled(judged["id"])
-    assert (row["logged_usd"], row["balanced"]) == (None, None)
+
+
+async def test_calls_of_a_run_are_those_that_saw_its_cap(house: House, database: Database) -> None:
+    acme = house.client
+    for scope, source in (("experiment", "experiment"), ("judge_run", "judge")):
+        own = {"scope": scope, "scopeKey": "run_1", "projectId": acme.project_id}
+        made = await acme.post("/budgets", {"name": scope, "capUsd": 1, **own})
+        await charge(database, made["id"], settled=7)
+        (row,) = await house.reconciled(made["id"])
+        assert (row["logged_usd"], row["logged_requests"], row["unexplained_usd"]) == (0, 0, 7e-9)
+        saw = json.dumps({"saw": {"budgets": [{"budget_id": made["id"]}]}}).encode()
+        call = house.event(1, request_id=f"req_{source}", source=source, costs=(7,), trace_json=saw)
+        await house.log(call, house.event(2, request_id=f"req_{source}_of_another", source=source, costs=(9,)))
+        await house.log(call, house.event(3, request_id=f"req_served_{source}", costs=(11,), trace_json=saw))
+        (row,) = await house.reconciled(made["id"])
+        assert (row["logged_usd"], row["logged_requests"], row["balanced"]) == (7e-9, 1, True)
 
 
 @given(NANO, NANO, NANO, NANO, NANO, NANO)

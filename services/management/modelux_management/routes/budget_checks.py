@@ -16,7 +16,7 @@ from modelux_management.budget_reconciled import Reconciliation, logged_value, r
 from modelux_management.wire import Body, Data, Listing, Moment, NanoUsd, PageQuery, listing, micros
 from modelux_store.log_rows import LogRecord
 from modelux_store.logs import Logs
-from modelux_store.spending import Logged, is_logged
+from modelux_store.spending import Logged
 
 routes = Routes("budgets")
 
@@ -73,8 +73,6 @@ async def reconcile_budget(
     record = (await caller.call(pb.GetBudgetRequest(id=budget_id), pb.GetBudgetResponse)).budget
     found = await caller.call(_windows_of(budget_id, query), pb.ReconcileBudgetResponse)
     accounts = [each for each in found.accounts if each.unit == "usd"]
-    if not is_logged(record.scope):
-        return listing([reconciliation(each, None) for each in accounts], found.next_cursor)
     spent: dict[tuple[int, str], Logged] = {}
     for wanted in windows(record, accounts):
         logged = await _logs(request).spent(wanted)
