@@ -62,7 +62,7 @@ class Called:
     sent: bool
     """Whether any attempt may have reached a provider."""
     halted: str | None
-    """The code with which the caller of this forbade a further attempt."""
+    """The code with which the caller of this forbade a further attempt, or its cap refused one."""
     refused_by: str | None
     """Id of the budget that had no room for the last attempt."""
 
@@ -117,7 +117,7 @@ class Caller:
         world = World(project.offers, health, project.policies, budgets, project.price_version, project.lineups)
         run = asked.run = Run(policy, request, world)
         beginner = Beginner(asked, self.client, self.deadlines, self.registry, self.clock)
-        patience = Patience(beginner, self.haste, halt)
+        patience = Patience(beginner, self.haste, halt, "" if cap is None else cap.id)
         driven: Driven[Patient] = Driven()
         try:
             decision = await drive(run, patience.begin, driven, beginner.may_go_on)

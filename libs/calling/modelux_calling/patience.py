@@ -7,8 +7,10 @@ from dataclasses import replace
 from time import perf_counter_ns
 
 from modelux_calling.attempts import Beginner
+from modelux_calling.blocked import Blocked
 from modelux_calling.haste import Haste
 from modelux_providers.call import ProviderCall
+from modelux_providers.dialects.base import ProviderError
 from routing_core.flow import Attempt, Until
 from routing_core.types import Outcome, OutcomeKind
 
@@ -22,10 +24,14 @@ Halt = Callable[[], str | None]
 class Patience:
     """Begins the attempts of one request (see `drive.Begin`), and knows how long they waited."""
 
-    def __init__(self, beginner: Beginner, haste: Haste, halt: Halt) -> None:
+    def __init__(self, beginner: Beginner, haste: Haste, halt: Halt, cap_id: str = "") -> None:
+        """Once the budget `cap_id` refuses an attempt, no other is made: what a policy does without its first choice
+        tells nothing of it.
+        """
         self._beginner = beginner
         self.haste = haste
         self._halt = halt
+        self._cap_id = cap_id
         self.halted: str | None = None
         """Why an attempt was not made, or not made again."""
         self._waits: list[tuple[int, int]] = []
@@ -39,6 +45,11 @@ class Patience:
     def may_not(self) -> str | None:
         self.halted = self.halted or self._halt()
         return self.halted
+
+    def refused(self, error: ProviderError | None) -> None:
+        """Takes note of how an attempt failed."""
+        if isinstance(error, Blocked) and error.short is not None and error.short.rule.id == self._cap_id:
+            self.halted = self.halted or error.code
 
     def waited(self, since_ns: int) -> None:
         self._waits.append((since_ns, perf_counter_ns()))
@@ -110,6 +121,7 @@ class Patient:
     def _ended(self, outcome: Outcome) -> None:
         """What says nothing of the provider's health is none of the registry's business: our haste, our own refusal."""
         limited = _limited(outcome)
+        self._patience.refused(self.call.error)
         target = outcome.target
         self._patience.haste.leave(target.credential_id, limited=limited, retry_after_ms=outcome.retry_after_ms)
         if self._observe is not None:

@@ -98,6 +98,15 @@ async def test_a_call_that_does_not_fit_under_the_cap_never_leaves(tmp_path):
         assert "Refuse" not in it.books.calls  # no run of live traffic ends because of it
 
 
+async def test_what_a_policy_would_do_without_its_first_choice_is_not_tried_under_a_spent_cap(tmp_path):
+    fall = {"strategy": "fallback", "attempts": ["fee", "a"]}  # the second alone fits
+    small = replace(CAP, cap_nano=bound(chat()))
+    async with calling(tmp_path, cap=small) as it:
+        called = await it.call(fall, chat(), cap=small)
+        assert (called.halted, called.sent, called.answer) == ("budget_exceeded", False, b"")
+        assert it.simulator.calls() == []
+
+
 async def test_budgets_of_the_project_hold_beside_the_cap_and_guards_of_runs_do_not(tmp_path):
     guard = rule("runs", "tag", scope_key="run_id", each=True, max_calls=0)
     whole = rule("all", cap_nano=bound(chat()))

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from modelux.events.v1.experiment_pb2 import ExperimentPair, ExperimentSamples, SampledRow
 from modelux_calling.caller import Called, Caller
@@ -21,6 +22,7 @@ from modelux_telemetry.meters import Meters
 from routing_core.budgets import BudgetRule
 from routing_core.config import NamedPolicy
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 1.0
@@ -97,7 +99,7 @@ class Rows:
             await self._answer(job, pair, b"")
             return True
         if pairs.may_be_called_later(called):
-            await self.units.withdraw(job.unit, place)
+            await self._surely(lambda: self.units.withdraw(job.unit, place), call_id)
             return False
         await self._answer(job, pairs.of_call(job.samples, row, logged, called), called.event if called.sent else b"")
         if called.sent:
@@ -135,14 +137,16 @@ class Rows:
             await self.sleep(_PAUSE_S)
 
     async def _answer(self, job: Job, pair: ExperimentPair, event: bytes) -> None:
+        if await self._surely(lambda: self.units.answer(job.unit, pair, event), pair.call_id):
+            self.meters.add("rows", 1, pair.outcome)
+
+    async def _surely(self, step: Callable[[], Awaitable[T]], call_id: str) -> T:
         """The call is made: a database that is away is waited for."""
         while True:
             try:
-                if await self.units.answer(job.unit, pair, event):
-                    self.meters.add("rows", 1, pair.outcome)
-                return
+                return await step()
             except Unavailable as error:
-                log.warning("what came of call %s waits for the database: %s", pair.call_id, error)
+                log.warning("what came of call %s waits for the database: %s", call_id, error)
                 await self.sleep(_PAUSE_S)
 
 

@@ -22,6 +22,7 @@ from modelux_providers.simulator.calls import Call
 from modelux_providers.simulator.scenario import Behaviour, Scenario
 from modelux_providers.simulator.server import Simulator
 from modelux_response_sampler.units import Units
+from modelux_store.errors import Unavailable
 from routing_core.ledger.meters import Meter
 
 PROCESS = Path(__file__).with_name("sampler_process.py")
@@ -50,6 +51,29 @@ class Mortal:
             answer = await step(*given, **named)
             if self._left == 0:
                 raise Died
+            return answer
+
+        return taken
+
+
+class Flaky:
+    """The database as a process has it while it comes and goes: steps fail before they are done, or after."""
+
+    def __init__(self, units: Units, random: random.Random) -> None:
+        self._units = units
+        self._random = random
+        self.silent_s = units.silent_s
+
+    def __getattr__(self, name: str) -> Any:
+        step = getattr(self._units, name)
+
+        async def taken(*given: Any, **named: Any) -> Any:
+            draw = self._random.random()
+            if draw < 0.15:
+                raise Unavailable("it is away")
+            answer = await step(*given, **named)
+            if draw < 0.3:
+                raise Unavailable("the connection broke")
             return answer
 
         return taken
@@ -93,6 +117,22 @@ async def test_a_process_that_dies_between_any_two_steps_buys_nothing_twice(samp
         fates = await accounted(it, rows)
         assert fates["ok"] > 0
         assert fates["ok"] + fates["interrupted"] == rows
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_database_that_comes_and_goes_costs_no_row_and_buys_nothing_twice(sampler, seed):
+    rows = 60
+    draw = random.Random(seed)
+    async with sampler(silent_s=1.0, wrapped=lambda units: Flaky(units, draw)) as it:
+        for number in range(rows):
+            it.log.add(number)
+        await Units(it.database).put(units_of(rows))
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(it.work.run())
+            await it.until_done()
+            running.cancel()
+        assert set(questions(it.calls.simulator.calls()).values()) == {1}
+        assert await accounted(it, rows) == {"ok": rows}
 
 
 async def lives(it: Sampler, mortal: Sampler) -> None:
