@@ -18,6 +18,8 @@ from modelux_runtime.calls import call
 
 MODES = ("replace", "ab_test")
 DEFAULT_SLUG = "production"
+ARM = "candidate"
+"""Name of the candidate's arm in a split."""
 _SERVICE = "modelux.config.v1.AdminService"
 
 
@@ -77,7 +79,7 @@ class Promoter:
             current = {"ref": f"@{target.slug}:{target.active_version}"}
             split = [
                 {"name": "current", "weight": 1 - weight, "policy": current},
-                {"name": "candidate", "weight": weight, "policy": policy},
+                {"name": ARM, "weight": weight, "policy": policy},
             ]
             policy = {"strategy": "ab_test", "split": split}
         asked = config.CreateRoutingConfigVersionRequest(

@@ -16,6 +16,7 @@ from google.protobuf.message_factory import GetMessageClass
 from modelux.replay.v1 import replay_pb2 as pb
 from modelux_contracts.errors import Problem, ProblemError
 from modelux_replay.desk import Desk
+from modelux_replay.measuring import Measuring
 from modelux_replay.promote import Promoter
 from modelux_runtime.calls import refuse
 from modelux_store.errors import Unavailable
@@ -46,6 +47,7 @@ class Edge:
             "Cancel": self.desk.cancel,
             "Promote": self.promoter.promote,
             "MayCall": self.desk.may_call,
+            "Scorecard": Measuring.of(self.desk.runs).scorecard,
         }
         handlers = {name: self._handler(name, method) for name, method in methods.items()}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
