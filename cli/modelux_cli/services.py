@@ -30,11 +30,12 @@ SERVICES: Mapping[str, Entry] = {
     "embedding": Entry(
         "modelux_embedding.service", "Turns texts into vectors: how alike answers are, prompts like one, topics"
     ),
+    "judge": Entry("modelux_judge.service", "Puts pairs of answers to a model that says which is better"),
     "management": Entry("modelux_management.service", "Serves the REST API under /manage/v1"),
 }
 
 LAYOUTS: Mapping[str, Sequence[Sequence[str]]] = {
-    "embedded": (("proxy",), ("config", "ingest", "replay", "response_sampler", "embedding", "management")),
+    "embedded": (("proxy",), ("config", "ingest", "replay", "response_sampler", "embedding", "judge", "management")),
     "cluster": tuple((name,) for name in SERVICES),
 }
 """How services are grouped into processes in each form."""

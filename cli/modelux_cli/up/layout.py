@@ -50,7 +50,9 @@ class Machine:
     def environment(self, process: str) -> dict[str, str]:
         """The environment of one process of services."""
         config = f"unix:{self.config_socket}"
-        replay, embedding = (f"unix:{self.config_socket.with_name(f'{name}.sock')}" for name in ("replay", "embedding"))
+        replay, embedding, judge = (
+            f"unix:{self.config_socket.with_name(f'{name}.sock')}" for name in ("replay", "embedding", "judge")
+        )
         return child_environment(
             {
                 "MODELUX_DATABASE_URL": self.urls.database,
@@ -64,6 +66,9 @@ class Machine:
                 "MODELUX_EMBEDDING_URL": embedding,
                 "MODELUX_EMBEDDING_LISTEN": embedding,
                 "MODELUX_EMBEDDING_WEIGHTS_DIR": str(weights_dir(self.data_dir)),
+                "MODELUX_JUDGE_URL": judge,
+                "MODELUX_JUDGE_LISTEN": judge,
+                "MODELUX_JUDGE_DATA_DIR": str(self.data_dir / "judge"),
                 "MODELUX_HEALTH_PORT": str(self.ports.health[process]),
                 "MODELUX_PROXY_HOST": self.host,
                 "MODELUX_PROXY_PORT": str(self.ports.proxy),

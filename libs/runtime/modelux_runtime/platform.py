@@ -43,6 +43,7 @@ class Platform:
     _config: grpc.aio.Channel | None = None
     _replay: grpc.aio.Channel | None = None
     _embedding: grpc.aio.Channel | None = None
+    _judge: grpc.aio.Channel | None = None
     _encryption_key: bytes | None = None
 
     @property
@@ -79,6 +80,12 @@ class Platform:
         return self._embedding
 
     @property
+    def judge(self) -> grpc.aio.Channel:
+        """Channel to the judge service."""
+        assert self._judge is not None, "declare 'judge' in the service's needs"
+        return self._judge
+
+    @property
     def encryption_key(self) -> bytes:
         assert self._encryption_key is not None, "declare 'encryption_key' in the service's needs"
         return self._encryption_key
@@ -109,6 +116,9 @@ async def open_platform(settings: PlatformSettings, needs: frozenset[Need]) -> A
         if "embedding" in needs:
             platform._embedding = channel(_required(settings.embedding_url, "MODELUX_EMBEDDING_URL"))
             stack.push_async_callback(platform._embedding.close)
+        if "judge" in needs:
+            platform._judge = channel(_required(settings.judge_url, "MODELUX_JUDGE_URL"))
+            stack.push_async_callback(platform._judge.close)
         yield platform
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from modelux_runtime.platform import Platform
 
 S = TypeVar("S")
-Need = Literal["bus", "database", "analytics", "config", "replay", "embedding", "encryption_key"]
+Need = Literal["bus", "database", "analytics", "config", "replay", "embedding", "judge", "encryption_key"]
 Tasks = Sequence[Coroutine[Any, Any, None]]
 """What a service does as long as it lives. Cancelled at shutdown; then the context is left, where a service drains."""
 

@@ -41,6 +41,7 @@ class PlatformSettings:
     config_url: str = setting("", "gRPC target of the config service, `unix:/path` or `dns:///host:port`")
     replay_url: str = setting("", "gRPC target of the replay service, `unix:/path` or `dns:///host:port`")
     embedding_url: str = setting("", "gRPC target of the embedding service, `unix:/path` or `dns:///host:port`")
+    judge_url: str = setting("", "gRPC target of the judge service, `unix:/path` or `dns:///host:port`")
     health_host: str = setting("127.0.0.1", "Address of /livez, /readyz and /metrics")
     health_port: int = setting(0, "Their port; 0 lets the system choose")
     log_level: str = setting("info", "debug, info, warning or error")

@@ -18,6 +18,7 @@ _TTLS = {
     "requests": "toDateTime(started_at)",
     "attempts": "toDateTime(request_started_at)",
     "experiment_rows": "toDateTime(written_at)",
+    "judge_verdicts": "toDateTime(written_at)",
 }
 
 

@@ -9,11 +9,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from modelux_bus.consume import consume
-from modelux_contracts.topics import EXPERIMENT_CALLS, EXPERIMENT_RESULTS, JUDGE_CALLS, LOG_IMPORTED, REQUEST_COMPLETED
+from modelux_contracts.topics import (
+    EXPERIMENT_CALLS,
+    EXPERIMENT_RESULTS,
+    JUDGE_CALLS,
+    JUDGE_VERDICTS,
+    LOG_IMPORTED,
+    REQUEST_COMPLETED,
+)
 from modelux_ingest import metrics
 from modelux_ingest.consumer import Writer
 from modelux_ingest.experiments import ResultsWriter
 from modelux_ingest.schema import prepare
+from modelux_ingest.verdicts import VerdictsWriter
 from modelux_runtime.platform import Platform
 from modelux_runtime.service import Service, Tasks
 from modelux_runtime.settings import setting
@@ -35,7 +43,7 @@ class IngestSettings:
 
 @asynccontextmanager
 async def serve(settings: IngestSettings, platform: Platform) -> AsyncIterator[Tasks]:
-    """Reads requests, served, imported or made by ourselves, and results of experiments; writes ClickHouse."""
+    """Reads requests, served, imported or made by ourselves, results and verdicts of experiments; writes ClickHouse."""
     prepared = asyncio.Event()
     platform.readiness[GROUP] = lambda: None if prepared.is_set() else "waiting for ClickHouse"
     counted = metrics.meters()
@@ -48,6 +56,7 @@ async def serve(settings: IngestSettings, platform: Platform) -> AsyncIterator[T
         EXPERIMENT_CALLS.name: writer.handle_made,
         JUDGE_CALLS.name: writer.handle_made,
         EXPERIMENT_RESULTS.name: ResultsWriter(platform.analytics).handle,
+        JUDGE_VERDICTS.name: VerdictsWriter(platform.analytics).handle,
     }
 
     async def run() -> None:

@@ -32,11 +32,15 @@ SENDERS = {
 CLIENTS = {
     "services/proxy/modelux_proxy/service.py:serve",
     "services/response_sampler/modelux_response_sampler/service.py:serve",
+    "services/judge/modelux_judge/service.py:serve",
     "cli/modelux_cli/up/traffic.py:send_demo_traffic",
     "services/embedding/modelux_embedding/choice.py:_endpoint",
 }
 """Where that client is made."""
-CALLERS = {"services/response_sampler/modelux_response_sampler/service.py:serve"}
+CALLERS = {
+    "services/response_sampler/modelux_response_sampler/service.py:serve",
+    "services/judge/modelux_judge/service.py:serve",
+}
 """Services that call providers without a request of an application, by `modelux_calling.caller.Caller`, which takes its
 charges as the proxy does: `libs/calling/tests/test_caller.py` proves it.
 """

@@ -64,6 +64,10 @@ app.kubernetes.io/component: {{ .name }}
 - name: MODELUX_EMBEDDING_URL
   value: dns:///{{ include "modelux.fullname" (dict "root" .root "name" "embedding") }}:{{ .root.Values.components.embedding.port }}
 {{- end }}
+{{- if has "judge" .component.needs }}
+- name: MODELUX_JUDGE_URL
+  value: dns:///{{ include "modelux.fullname" (dict "root" .root "name" "judge") }}:{{ .root.Values.components.judge.port }}
+{{- end }}
 {{- range $name, $from := .component.secretEnv }}
 {{ include "modelux.secretEnv" (dict "name" $name "from" $from) }}
 {{- end }}
