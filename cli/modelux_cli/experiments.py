@@ -14,7 +14,7 @@ from urllib.parse import quote
 import typer
 
 from modelux_cli import experiment_request as request
-from modelux_cli.api import Api, connect, reporting
+from modelux_cli.api import Api, connect, only_project, reporting
 
 app = typer.Typer(
     name="experiments",
@@ -207,6 +207,19 @@ def promote(
         path = f"{_path(experiment_id)}/promote"
         found = connect(url, key, data_dir).send("POST", path, request.given(body))["data"]
         _show(found, promoted_lines(found["promotion"]), json)
+
+
+@app.command()
+def scorecard(
+    project: request.Project = "", json: _Json = False, url: _Url = "", key: _Key = "", data_dir: _Data = None
+) -> None:
+    """Show how well experiments projected what their promoted candidates then cost and took."""
+    from modelux_cli.scorecard_text import scorecard_lines
+
+    with reporting():
+        api = connect(url, key, data_dir)
+        found = api.get("/experiments/scorecard", {"project_id": project or only_project(api)})["data"]
+        _show(found, scorecard_lines(found), json)
 
 
 def _pages(api: Api, path: str, filters: Mapping[str, Any], limit: int) -> Iterator[Row]:

@@ -16,7 +16,9 @@ from typer.testing import CliRunner, Result
 from modelux.replay.v1 import replay_pb2 as pb
 from modelux_cli.main import app
 from modelux_management.experiment_views import experiment, preflight, promotion, result, similarity_histogram
+from modelux_management.routes.experiment_scorecard import ScorecardQuery
 from modelux_management.routes.experiments import CreateExperiment, HistogramQuery, Promote, ResultsQuery
+from modelux_management.scorecard_views import scorecard
 from modelux_replay.plan import RESULTS
 from modelux_replay.pool import SUMMARY_COLUMNS
 from modelux_replay.summaries import sum_up
@@ -74,6 +76,7 @@ class Server(ThreadingHTTPServer):
         self.asked: list[tuple[str, str, Any]] = []
         self.refusal: Row = {}
         self.failing = 0
+        self.card = pb.ScorecardResponse()
 
     @property
     def bodies(self) -> list[Any]:
@@ -98,6 +101,10 @@ class Handler(BaseHTTPRequestHandler):
         if self.command == "GET" and self.server.failing:
             self.server.failing -= 1
             self.close_connection = True
+            return
+        if url.path == "/experiments/scorecard":
+            ScorecardQuery.model_validate(query)
+            self.send(200, {"data": scorecard(self.server.card).model_dump(mode="json")})
             return
         self.send(200, self.found(url.path, query, body))
 
