@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
 
+from modelux_providers.simulator.judging import judged
 from modelux_providers.simulator.recorded import Recorded, Recordings
 from modelux_providers.simulator.samples import sample
 from modelux_providers.simulator.scenario import Behaviour
@@ -152,7 +153,7 @@ def _text(ask: Ask, behaviour: Behaviour, identity: str) -> str:
     if behaviour.text:
         return behaviour.text
     if ask.schema is not None:
-        return sample(ask.schema, identity)
+        return judged(ask) or sample(ask.schema, identity)
     if ask.json_mode:
         return '{"answer": "' + " ".join(_made(identity, 8)) + '"}'
     if behaviour.own_words >= 1.0:
