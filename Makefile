@@ -9,6 +9,7 @@ COMPILED_TESTS := services/proxy/tests libs/calling/tests libs/providers/tests l
   libs/bus/tests/test_journal.py tests/conformance tests/badinput tests/integration/test_replay_equals_live.py
 # These replace objects or methods of compiled classes, or inherit from them, which only the interpreted form allows.
 INTERPRETED_TESTS := --ignore services/proxy/tests/test_spend_hygiene.py \
+  --deselect libs/calling/tests/test_caller.py::test_every_byte_follows_a_reservation_of_its_own \
   --deselect libs/routing_core/tests/ledger/test_simulation.py::test_the_simulation_finds
 
 .PHONY: help run test test-nightly check format proto docs lock kafka compiled test-compiled bench-proxy bench-ingest bench-load bench-ledger bench-projection bench-judge bench-replay clean
