@@ -80,7 +80,8 @@ class _Round:
         """What was known when units were handed out from the first one on."""
         self._times = 0
         self._known = -1
-        self._news_us = self._spent_us = ports.now_us()
+        self._now_s = asyncio.get_running_loop().time
+        self._news_s = self._spent_s = self._now_s()
         self._spent_nano = one.spent_nano
 
     async def through(self) -> str:
@@ -99,11 +100,11 @@ class _Round:
 
     async def _look(self, tally: Tally) -> None:
         """Notes what is new, and tells it."""
-        now_us = self._ports.now_us()
+        now_s = self._now_s()
         if tally.known > self._known:
-            self._known, self._news_us = tally.known, now_us
-        if now_us - self._spent_us >= self._ports.pace.spent_s * 1e6:
-            self._spent_us = now_us
+            self._known, self._news_s = tally.known, now_s
+        if now_s - self._spent_s >= self._ports.pace.spent_s:
+            self._spent_s = now_s
             try:
                 spent = await self._ports.caps.spent_nano(self._one.organization_id, self._one.budget_id)
                 self._spent_nano = max(spent, self._spent_nano)
@@ -128,15 +129,15 @@ class _Round:
 
     def _settled(self, tally: Tally) -> bool:
         """Whether nothing more will come: all that was handed out came back, or there was no news for long."""
-        quiet_us = self._ports.now_us() - self._news_us
         alone = self._one.epoch <= 1
-        return (alone and tally.known >= self._rows_out) or quiet_us >= self._ports.pace.settle_s * 1e6
+        quiet_s = self._now_s() - self._news_s
+        return (alone and tally.known >= self._rows_out) or quiet_s >= self._ports.pace.settle_s
 
     async def _hand_out(self, tally: Tally) -> None:
         """As many units as may be out; those that are silent for too long once more."""
-        if self._ports.now_us() - self._news_us >= self._ports.pace.again_s * 1e6:
+        if self._now_s() - self._news_s >= self._ports.pace.again_s:
             log.warning("experiment %s waits for long: its units are handed out again", self._one.id)
-            self._next, self._rows_out, self._news_us = 0, 0, self._ports.now_us()
+            self._next, self._rows_out, self._news_s = 0, 0, self._now_s()
         if self._next == 0:
             self._before = await self._ports.pairs.known(self._one.id)
             self._times += 1

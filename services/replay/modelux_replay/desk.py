@@ -67,7 +67,7 @@ class Desk:
     async def preflight(self, request: pb.PreflightRequest) -> pb.PreflightResponse:
         """What an experiment would replay, call and cost. Changes nothing. Raises problems as `create`."""
         checked = check(request.spec, self.runs.now_us(), self.limits.window_days, preflight=True)
-        configuration, candidate = await self._candidate(request.actor, checked)
+        configuration, candidate = await self.candidate(request.actor, checked)
         one = _experiment(request.actor, checked, configuration, candidate, self.runs.now_us())
         cap_nano = experiment_spend_cap_nano(configuration.projects[0])
         return await estimate(self.runs, self.catalog, one, cap_nano)
@@ -82,18 +82,26 @@ class Desk:
         bare = pb.CreateRequest(spec=request.spec)
         fingerprint = sha256(bare.SerializeToString(deterministic=True)).digest()
         if actor.idempotency_key:
-            earlier = await self._repeated(actor, fingerprint)
+            earlier = await self.repeated(actor, fingerprint)
             if earlier is not None:
                 return pb.CreateResponse(experiment=earlier.record())
+        one = await self.prepare(actor, request.spec, fingerprint)
+        return pb.CreateResponse(experiment=(await self._stored(actor, one, fingerprint)).record())
+
+    async def prepare(
+        self, actor: pb.Actor, spec: pb.ExperimentSpec, fingerprint: bytes | None = None, identifier: str = ""
+    ) -> Experiment:
+        """What `create` stores, its cap open: who does not store it has to `abandon` it. Raises as `create`."""
         now_us = self.runs.now_us()
-        checked = check(request.spec, now_us, self.limits.window_days)
-        configuration, candidate = await self._candidate(actor, checked)
+        checked = check(spec, now_us, self.limits.window_days)
+        configuration, candidate = await self.candidate(actor, checked)
         if await self.experiments.at_work(actor.organization_id) >= self.limits.at_work:
-            raise self._too_many()
+            raise self.too_many()
         one = _experiment(actor, checked, configuration, candidate, now_us, fingerprint)
+        one = replace(one, id=identifier or one.id)
         if calls(checked.spec):
             one = replace(one, budget_id=await self.runs.caps.open(actor, one.id, one.spec))
-        return pb.CreateResponse(experiment=(await self._stored(actor, one, fingerprint)).record())
+        return one
 
     async def _stored(self, actor: pb.Actor, one: Experiment, fingerprint: bytes) -> Experiment:
         """Its cap is closed where it could not be stored."""
@@ -102,25 +110,26 @@ class Desk:
             made = await self.experiments.create(New(one, actor.idempotency_key or None), self.limits.at_work)
             kept = True
             return made
-        except AlreadyExists:
-            again = await self._repeated(actor, fingerprint)
-            assert again is not None, "a unique key is taken, yet nobody has it"
+        except (AlreadyExists, TooManyAtWork) as error:
+            again = await self.repeated(actor, fingerprint) if actor.idempotency_key else None
+            if again is None:
+                raise self.too_many() from error
             return again
-        except TooManyAtWork as error:
-            raise self._too_many() from error
         finally:
-            if not kept and one.budget_id:
-                await self._close(one)
+            if not kept:
+                await self.abandon(one)
 
-    async def _close(self, one: Experiment) -> None:
-        """Where a store broke off, nobody knows whether it was stored after all: then the cap is its own."""
+    async def abandon(self, one: Experiment) -> None:
+        """Closes the cap of one that was prepared, unless it was stored after all: where a store broke off, nobody
+        knows.
+        """
         try:
-            if await self.experiments.find(one.id) is None:
+            if one.budget_id and await self.experiments.find(one.id) is None:
                 await self.runs.caps.close(one.organization_id, one.budget_id)
         except (ProblemError, Unavailable) as error:
             log.warning("the cap of %s, which was not created, could not be closed: %s", one.id, error)
 
-    def _too_many(self) -> ProblemError:
+    def too_many(self) -> ProblemError:
         detail = f"{self.limits.at_work} experiments of the organization wait or run already."
         return too_many(detail, "Wait until one has ended, or cancel one.")
 
@@ -189,7 +198,8 @@ class Desk:
             log.info("experiment %s has not ended yet", one.id)
         return one
 
-    async def _candidate(self, actor: pb.Actor, checked: Checked) -> tuple[config.Snapshot, Candidate]:
+    async def candidate(self, actor: pb.Actor, checked: Checked) -> tuple[config.Snapshot, Candidate]:
+        """What is replayed, and what of the configuration it needs. Raises problems as `create`."""
         spec = checked.spec
         configuration = await read_configuration(self.channel, actor.organization_id, spec.project_id)
         check_project(spec, configuration.projects[0])
@@ -198,7 +208,8 @@ class Desk:
             await self.runs.embeddings.check_semantic()
         return configuration, candidate
 
-    async def _repeated(self, actor: pb.Actor, fingerprint: bytes) -> Experiment | None:
+    async def repeated(self, actor: pb.Actor, fingerprint: bytes) -> Experiment | None:
+        """What the same request made before. Raises a 409 problem where the key was used for another one."""
         key = actor.idempotency_key
         earlier = await self.experiments.repeated(actor.organization_id, actor.key_id, key)
         if earlier is not None and earlier.request_hash != fingerprint:

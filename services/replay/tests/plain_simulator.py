@@ -29,7 +29,7 @@ def prepare(plan: Plan) -> Simulator:
             "row": number,
             "request_id": row["request_id"],
             "started_at": row["started_at"],
-            "evidence": "projected",
+            "evidence": "reused" if row["model"] == model else "projected",
             **{f"baseline_{name}": value for name, value in before.items()},
             **{f"candidate_{name}": value for name, value in after.items()},
             "candidate_cost_low_nano": cost // 2,
