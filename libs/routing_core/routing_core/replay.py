@@ -21,13 +21,21 @@ def replay(trace: Trace, policy: NamedPolicy, request: Request, world: World) ->
     what those would have answered is for a projection to say.
     """
     ended = recorded_outcomes(trace)
-    run = rerun(trace, ended, policy, request, world)
+    run = rerun(ended, policy, request, world, trace.selected_attempt, trace.selection_reason)
     made = len(run.outcomes)
     return run.trace(ended[:made], [attempt.started_ms for attempt in trace.attempts[:made]])
 
 
-def rerun(trace: Trace, ended: Sequence[Outcome], policy: NamedPolicy, request: Request, world: World) -> Run:
-    """The decided run behind `replay`, for callers that ask more of it; `ended` are the trace's `recorded_outcomes`.
+def rerun(
+    ended: Sequence[Outcome],
+    policy: NamedPolicy,
+    request: Request,
+    world: World,
+    selected_attempt: int | None,
+    selection_reason: str,
+) -> Run:
+    """The decided run behind `replay`, for callers that ask more of it: `ended` are the trace's `recorded_outcomes`,
+    the rest is what it says itself.
 
     It was given up where its last step has no outcomes.
     """
@@ -35,13 +43,14 @@ def rerun(trace: Trace, ended: Sequence[Outcome], policy: NamedPolicy, request: 
     step = run.start()
     while isinstance(step, Step):
         made = len(run.outcomes)
-        outcomes = [
-            _as_told(trace, outcome) for outcome in enumerate(ended[made : made + len(step.attempts)], made + 1)
-        ]
-        if [outcome.target for outcome in outcomes] == [attempt.target for attempt in step.attempts]:
-            step = run.send(outcomes)
-        else:
-            step = run.abandon(trace.selection_reason)
+        outcomes = list(ended[made : made + len(step.attempts)])
+        if [outcome.target for outcome in outcomes] != [attempt.target for attempt in step.attempts]:
+            step = run.abandon(selection_reason)
+            continue
+        if selected_attempt is not None and made < selected_attempt <= made + len(outcomes):
+            place = selected_attempt - made - 1
+            outcomes[place] = _as_told(outcomes[place])
+        step = run.send(outcomes)
     return run
 
 
@@ -80,10 +89,9 @@ def policies_from(trace: Trace, versions: Mapping[tuple[str, int], NamedPolicy])
     return found
 
 
-def _as_told(trace: Trace, recorded: tuple[int, Outcome]) -> Outcome:
-    """An outcome as the policy was told it: the selected one was a success then, though its stream may have broken."""
-    number, outcome = recorded
-    return outcome if outcome.ok or number != trace.selected_attempt else replace(outcome, kind="ok")
+def _as_told(outcome: Outcome) -> Outcome:
+    """The selected outcome as the policy was told it: a success then, though its stream may have broken."""
+    return outcome if outcome.ok else replace(outcome, kind="ok")
 
 
 def _outcome(attempt: TraceAttempt) -> Outcome:

@@ -149,7 +149,7 @@ def build(
         None if chosen is None else attempts[chosen].model,
         decision.reason,
         None if chosen is None else chosen + 1,
-        _saw(request, world, looked, _draw(decision, first)),
+        _saw(request, world, looked, draw_of(decision, first)),
         _measured(outcomes, attempts, chosen),
     )
 
@@ -235,7 +235,7 @@ def _saw_budgets(world: World) -> tuple[SawBudget, ...]:
     )
 
 
-def _draw(decision: Decision, first: Step | None) -> float | None:
+def draw_of(decision: Decision, first: Step | None) -> float | None:
     """The chance that decided last: of the ranking, or of the innermost split."""
     if first is not None and first.draw is not None:
         return first.draw

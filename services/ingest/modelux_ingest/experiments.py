@@ -52,6 +52,7 @@ class ResultsWriter:
                 raise Overloaded(f"ClickHouse: {error}") from error
 
     async def _write(self, table: pa.Table) -> None:
+        table = table.unify_dictionaries()
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)

@@ -10,7 +10,6 @@ from modelux_replay.logged import Logged
 from routing_core.config import NamedPolicy
 from routing_core.engine import Run
 from routing_core.flow import Attempt, Decision, Step
-from routing_core.trace import Trace
 from routing_core.types import Answer, Outcome, Traits
 from routing_core.world import World
 
@@ -84,13 +83,9 @@ class Case:
             self.ended.append(outcome)
         self._go(self.run.send(told))
 
-    def trace(self) -> Trace:
-        """The decision trace. What was assumed of answers is no part of it."""
-        trace = self.run.trace(self.ended)
-        if self._assumed:
-            attempts = [replace(a, answer=None) if a.number in self._assumed else a for a in trace.attempts]
-            trace = replace(trace, attempts=tuple(attempts))
-        return trace
+    def assumed(self, number: int) -> bool:
+        """Whether the answer of attempt `number` is none that somebody gave: no part of the trace."""
+        return number in self._assumed
 
     def _told(self, outcome: Outcome, step: Step, believes: Callable[[int], bool]) -> Outcome:
         """The outcome as the policy hears of it: a stream that broke had been a success."""

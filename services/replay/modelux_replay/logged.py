@@ -9,14 +9,14 @@ from typing import Any
 
 from modelux_replay.past import OWN_FAULTS
 from modelux_replay.requests import Batch
-from modelux_replay.traces import read_trace
+from modelux_replay.stored import StoredHop, StoredTrace
+from modelux_replay.traces import lists, outcomes_of, read_trace
 from modelux_replay.worlds import Moment, Worlds
 from routing_core.config import NamedPolicy
 from routing_core.engine import Run
-from routing_core.flow import Attempt
-from routing_core.replay import recorded_outcomes, rerun
+from routing_core.flow import Attempt, Hop
+from routing_core.replay import rerun
 from routing_core.shapes import AbTest
-from routing_core.trace import Trace
 from routing_core.types import Outcome, Request, Target, Usage
 from routing_core.world import Health, World
 
@@ -30,7 +30,7 @@ class Logged:
     moment: Moment
     index: int
     columns: Mapping[str, Sequence[Any]] = field(repr=False)
-    trace: Trace | None = None
+    trace: StoredTrace | None = None
     world: World | None = None
     """As it was seen; None where no trace tells."""
     ended: Sequence[Outcome] = ()
@@ -81,13 +81,13 @@ def look_back(worlds: Worlds, batch: Batch, index: int) -> Logged:
     if trace is None:
         found.ended = _untraced(found)
         return found
-    found.ended = recorded_outcomes(trace)
+    found.ended = outcomes_of(trace)
     if not found.told("source"):
         _check(worlds, found, trace)
     return found
 
 
-def _check(worlds: Worlds, found: Logged, trace: Trace) -> None:
+def _check(worlds: Worlds, found: Logged, trace: StoredTrace) -> None:
     """Runs the logged version on what the trace saw, with what came back."""
     world = found.world = worlds.logged(trace, found.moment)
     told = found.told
@@ -96,7 +96,7 @@ def _check(worlds: Worlds, found: Logged, trace: Trace) -> None:
         found.reproduced = False
         return
     found.policy = policy
-    run = rerun(trace, found.ended, policy, found.request, world)
+    run = rerun(found.ended, policy, found.request, world, trace.selected_attempt, trace.selection_reason)
     made = len(run.outcomes)
     attempts = [attempt for step in run.steps for attempt in step.attempts]
     found.reproduced = _decides_so(run, trace, attempts[:made])
@@ -106,7 +106,7 @@ def _check(worlds: Worlds, found: Logged, trace: Trace) -> None:
         found.refused = [attempt.target for attempt in attempts[made:]]
 
 
-def _decides_so(run: Run, trace: Trace, attempts: Sequence[Attempt]) -> bool:
+def _decides_so(run: Run, trace: StoredTrace, attempts: Sequence[Attempt]) -> bool:
     """Whether the run leaves the trace, but for its note of what was seen: all else in it is a recorded outcome."""
     decision = run.decision
     assert decision is not None
@@ -115,14 +115,22 @@ def _decides_so(run: Run, trace: Trace, attempts: Sequence[Attempt]) -> bool:
     return (
         decision.reason == trace.selection_reason
         and chosen == trace.selected_attempt
-        and (decision.policy_type, decision.policy_name) == (trace.policy_type, trace.policy_name)
+        and decision.policy_type == trace.policy_type
+        and decision.policy_name == trace.policy_name
         and decision.policy_version == trace.policy_version
-        and decision.path == trace.path
-        and first.excluded == trace.excluded
+        and _same_path(decision.path, trace.path)
+        and [(each.model, each.reason) for each in first.excluded] == [(e.model, e.reason) for e in trace.excluded]
         and [a.reason for a in attempts] == [a.reason for a in trace.attempts]
-        and [(c.target.name, c.rank, c.reason) for c in first.candidates]
-        == [(c.model, c.rank, c.reason) for c in trace.candidates]
+        and lists(trace, first.candidates)
     )
+
+
+def _same_path(path: Sequence[Hop], told: Sequence[StoredHop]) -> bool:
+    if not path and not told:
+        return True
+    return [(h.policy_type, h.policy_name, h.chose, h.reason, h.draw, h.propensity) for h in path] == [
+        (h.policy_type, h.policy_name, h.chose, h.reason, h.draw, h.propensity) for h in told
+    ]
 
 
 def _untraced(found: Logged) -> Sequence[Outcome]:

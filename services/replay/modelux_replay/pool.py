@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from modelux_replay.plan import Plan, Prepare, Simulator
 
@@ -54,6 +55,8 @@ SUMMARY_COLUMNS = (
     "reproduced",
 )
 """What of the results the summary reads."""
+_OWN = b'"request_id":'
+"""Starts the part of a trace that is its request's own."""
 _PACKED = pa.ipc.IpcWriteOptions(compression="zstd")
 
 
@@ -140,10 +143,23 @@ def run_unit(unit: Unit) -> Done:
 
 def done(results: pa.Table, constants: Mapping[str, str]) -> Done:
     """Results ready to be told: a table of `RESULTS`, perhaps with more columns; each row gets the constants too."""
-    whole = results
+    whole = split_traces(results)
     for name, value in constants.items():
         whole = whole.append_column(name, pa.array([value] * len(results)).dictionary_encode())
     return Done(len(results), tuple(_parts(whole)), stream_of(_thin(results.select(SUMMARY_COLUMNS)), packed=True))
+
+
+def split_traces(results: pa.Table) -> pa.Table:
+    """With what traces have in common with others, up to their own request, in a column apart: each such head once."""
+    place = results.schema.get_field_index("trace")
+    traces = results.column(place).combine_chunks()
+    cut = pc.split_pattern(traces, _OWN, max_splits=1)
+    pieces, parts = cut.flatten(), pc.list_value_length(cut)
+    last = pc.subtract(pc.cumulative_sum(pc.fill_null(parts, 0)), 1)
+    whole = pc.equal(parts, 2)
+    heads = pc.if_else(whole, pieces.take(pc.if_else(whole, pc.subtract(last, 1), None)), b"")
+    rests = pc.if_else(whole, pc.binary_join_element_wise(_OWN, pieces.take(last), b""), traces)
+    return results.set_column(place, "trace", rests).append_column("trace_head", heads.dictionary_encode())
 
 
 def stream_of(table: pa.Table, *, packed: bool = False) -> bytes:

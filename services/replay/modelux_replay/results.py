@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import pyarrow as pa
 
 from modelux_replay.cases import PROJECTED, Case
 from modelux_replay.logged import Logged
 from modelux_replay.plan import RESULTS
 from modelux_replay.requests import Batch
-from routing_core.trace import Trace
+from modelux_replay.stored import StoredMeasured
+from modelux_replay.telling import SOURCES, tell
 
-_encode = msgspec.json.Encoder().encode
 _COPIED = {
     "request_id": "request_id",
     **{f"baseline_{name}": name for name in ("model", "provider", "cost_nano", "ttft_us", "error_code", "attempts")},
@@ -23,7 +22,6 @@ _COPIED = {
     "started_at": "started_us",
 }
 """Columns of the results that the log holds, and their names there."""
-_SOURCES = {True: "projected", False: "reused"}
 
 
 @dataclass(slots=True)
@@ -50,8 +48,7 @@ class Outlook:
 
 def outlook(case: Case, low_nano: int | None = None, high_nano: int | None = None) -> Outlook:
     """What a decided case tells; the bounds where its cost depends on answers that nobody has read."""
-    trace = case.trace()
-    text = _told(case, trace)
+    text, measured = tell(case)
     if case.unpriced:
         return Outlook("not_evaluable", trace=text)
     decision, ended = case.run.decision, case.ended
@@ -75,7 +72,7 @@ def outlook(case: Case, low_nano: int | None = None, high_nano: int | None = Non
     if not answered:
         code = decision.code if decision.code not in (None, "attempts_failed") else None
         found.error_code = code or (last.error_code if last is not None else None) or decision.code or ""
-    _time(found, case, trace)
+    _time(found, case, measured)
     return found
 
 
@@ -131,10 +128,10 @@ def table(batch: Batch, first_row: int, outlooks: Sequence[Outlook], logged: Seq
 def _evidence(case: Case) -> str:
     if case.as_logged:
         return "reused"
-    return _SOURCES[case.unsure or not case.matches or PROJECTED in case.matches]
+    return SOURCES[case.unsure or not case.matches or PROJECTED in case.matches]
 
 
-def _time(found: Outlook, case: Case, trace: Trace) -> None:
+def _time(found: Outlook, case: Case, measured: StoredMeasured) -> None:
     """How long it takes: as logged where it does the same, unknown where an attempt's time is."""
     column = case.logged.told
     if case.as_logged:
@@ -142,12 +139,5 @@ def _time(found: Outlook, case: Case, trace: Trace) -> None:
         found.latency_us = None if column("source") and not latency_us else latency_us
         found.ttft_us = column("ttft_us")
     elif not case.unmeasured:
-        measured = trace.measured
         found.latency_us = round(measured.latency_ms * 1000)
         found.ttft_us = None if measured.ttft_ms is None else round(measured.ttft_ms * 1000)
-
-
-def _told(case: Case, trace: Trace) -> bytes:
-    """The trace, with where each attempt's outcome comes from."""
-    sources = ",".join([f'"{_SOURCES[match == PROJECTED]}"' for match in case.matches])
-    return _encode(trace)[:-1] + f',"sources":[{sources}]}}'.encode()

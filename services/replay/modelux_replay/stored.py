@@ -122,7 +122,8 @@ class StoredTrace(msgspec.Struct):
     policy_name: str
     policy_version: int
     path: tuple[StoredHop, ...]
-    candidates: tuple[StoredCandidate, ...]
+    candidates: msgspec.Raw
+    """Of `StoredCandidate`: as text, for it is compared and hardly ever read."""
     excluded: tuple[StoredExcluded, ...]
     attempts: tuple[StoredAttempt, ...]
     selected: str | None
@@ -132,5 +133,22 @@ class StoredTrace(msgspec.Struct):
     measured: StoredMeasured
 
 
+class StoredRest(msgspec.Struct, gc=False):
+    """The part of a trace that is seldom another's too: all but policy, candidates and exclusions."""
+
+    request_id: str
+    path: object
+    """Of `Hop` records."""
+    attempts: list[StoredAttempt]
+    selected: str | None
+    selection_reason: str
+    selected_attempt: int | None
+    saw: StoredSaw
+    measured: StoredMeasured
+    sources: list[str]
+
+
+candidates = msgspec.json.Decoder(tuple[StoredCandidate, ...]).decode
+"""What a trace's `candidates` hold."""
 decode = msgspec.json.Decoder(StoredTrace).decode
 """Raises `msgspec.DecodeError`; `msgspec.ValidationError` for the shape of an older trace."""

@@ -1,73 +1,117 @@
-"""Read stored decision traces of any age."""
+"""Read stored decision traces of any age: what they tell of outcomes, health and budgets."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from modelux_replay import stored
-from routing_core.flow import Excluded, Hop
-from routing_core.trace import (
-    Measured,
-    Saw,
-    SawBudget,
-    SawHealth,
-    Trace,
-    TraceAnswer,
-    TraceAttempt,
-    TraceCandidate,
-    from_json,
-)
-from routing_core.types import Traits, Usage, UsageExtras
+from routing_core.flow import Candidate
+from routing_core.trace import TraceCandidate, from_json
+from routing_core.types import Answer, Outcome, Target, Traits, Usage, UsageExtras
+from routing_core.world import Budget, Health
+
+_encode = msgspec.json.Encoder().encode
+_KEPT = 1_000
+_targets: dict[tuple[str, str], Target] = {}
+_candidates: dict[int, tuple[Sequence[Candidate], bytes]] = {}
 
 
-def read_trace(text: bytes) -> Trace | None:
+def read_trace(text: bytes) -> stored.StoredTrace | None:
     """The trace; None where there is none."""
     if len(text) <= len(b"{}"):
         return None
     try:
-        return _trace(stored.decode(text))
+        return stored.decode(text)
     except msgspec.ValidationError:
         pass  # an older shape
     except msgspec.DecodeError:
         return None
     try:
-        return from_json(text)
+        return stored.decode(_encode(from_json(text)))
     except ValueError:
         return None
 
 
-def _trace(t: stored.StoredTrace) -> Trace:
-    saw = t.saw
-    health = {
-        name: SawHealth(h.state, h.p50_ms, h.ttft_ms, h.error_rate, h.samples, h.inflight, h.credential_id, h.reason)
-        for name, h in saw.health.items()
+def outcomes_of(trace: stored.StoredTrace) -> tuple[Outcome, ...]:
+    """`routing_core.replay.recorded_outcomes` of a stored trace."""
+    return tuple([_outcome(attempt) for attempt in trace.attempts])
+
+
+def health_of(trace: stored.StoredTrace) -> Mapping[Target, Health]:
+    """What the trace's policy saw of health."""
+    return {
+        _target(name.removesuffix(f"#{h.credential_id}"), h.credential_id): Health(
+            h.state, h.p50_ms, h.ttft_ms, h.error_rate, h.samples, h.inflight, h.reason
+        )
+        for name, h in trace.saw.health.items()
     }
-    budgets = [
-        SawBudget(b.budget_id, b.cap_usd, b.spent_usd, b.name, b.downgrade_to, b.downgrade_at_ppm) for b in saw.budgets
-    ]
-    hops = [Hop(h.policy_type, h.policy_name, h.chose, h.reason, h.draw, h.propensity) for h in t.path]
-    measured = t.measured
-    return Trace(
-        t.request_id,
-        t.policy_type,
-        t.policy_name,
-        t.policy_version,
-        tuple(hops),
-        tuple([TraceCandidate(c.model, c.rank, c.reason) for c in t.candidates]),
-        tuple([Excluded(e.model, e.reason) for e in t.excluded]),
-        tuple([_attempt(a) for a in t.attempts]),
-        t.selected,
-        t.selection_reason,
-        t.selected_attempt,
-        Saw(health, tuple(budgets), saw.price_version, saw.at_ms, saw.draw),
-        Measured(measured.cost_usd, measured.latency_ms, measured.ttft_ms, measured.output_cost_usd),
+
+
+def budgets_of(trace: stored.StoredTrace) -> tuple[Budget, ...]:
+    """The budgets as they stood."""
+    told = trace.saw.budgets
+    if not told:
+        return ()
+    return tuple(
+        [
+            Budget(
+                b.budget_id,
+                round(b.cap_usd * 1e9),
+                round(b.spent_usd * 1e9),
+                b.name,
+                b.downgrade_to,
+                b.downgrade_at_ppm,
+            )
+            for b in told
+        ]
     )
 
 
-def _answer(a: stored.StoredAnswer) -> TraceAnswer:
+def lists(trace: stored.StoredTrace, candidates: Sequence[Candidate]) -> bool:
+    """Whether the trace tells of just these candidates."""
+    text = bytes(trace.candidates)
+    if text == candidates_text(candidates):
+        return True
+    told = [(each.model, each.rank, each.reason) for each in stored.candidates(text)]
+    return told == [(each.target.name, each.rank, each.reason) for each in candidates]
+
+
+def candidates_text(candidates: Sequence[Candidate]) -> bytes:
+    """Candidates as traces have them. Policies keep those that seldom change, so their text is kept too."""
+    known = _candidates.get(id(candidates))
+    if known is not None:
+        return known[1]
+    text = _encode([TraceCandidate(each.target.name, each.rank, each.reason) for each in candidates])
+    if len(_candidates) >= _KEPT:
+        _candidates.clear()
+    _candidates[id(candidates)] = (candidates, text)  # kept with the text, so that its id stays its own
+    return text
+
+
+def _outcome(a: stored.StoredAttempt) -> Outcome:
+    u, told = a.usage, a.answer
+    extras = None if u.extras is None else _extras(u.extras)
+    return Outcome(
+        _target(a.model, a.credential_id),
+        a.outcome,
+        a.status,
+        a.latency_ms,
+        a.ttft_ms,
+        Usage(u.input, u.output, u.cache_read, u.cache_write, u.reasoning, u.estimated, extras),
+        round(a.cost_usd * 1e9),
+        a.error_code,
+        None if told is None else _answer(told),
+        None,
+        round(a.output_cost_usd * 1e9),
+    )
+
+
+def _answer(a: stored.StoredAnswer) -> Answer:
     t = a.traits
     traits = Traits(t.digest, t.json, t.refusal, t.score, t.matches)
-    return TraceAnswer(a.finish_reason, a.tool_calls, a.refusal, a.logprob_mean, traits)
+    return Answer("", a.finish_reason, a.tool_calls, a.refusal, a.logprob_mean, traits)
 
 
 def _extras(e: stored.StoredExtras) -> UsageExtras:
@@ -82,29 +126,12 @@ def _extras(e: stored.StoredExtras) -> UsageExtras:
     )
 
 
-def _attempt(a: stored.StoredAttempt) -> TraceAttempt:
-    u = a.usage
-    return TraceAttempt(
-        a.number,
-        a.model,
-        a.credential_id,
-        a.outcome,
-        a.status,
-        a.error_code,
-        a.latency_ms,
-        a.ttft_ms,
-        Usage(
-            u.input,
-            u.output,
-            u.cache_read,
-            u.cache_write,
-            u.reasoning,
-            u.estimated,
-            None if u.extras is None else _extras(u.extras),
-        ),
-        a.cost_usd,
-        a.started_ms,
-        a.reason,
-        None if a.answer is None else _answer(a.answer),
-        a.output_cost_usd,
-    )
+def _target(name: str, credential_id: str) -> Target:
+    """One object for each target, as far as they are few."""
+    found = _targets.get((name, credential_id))
+    if found is None:
+        model, _, provider = name.rpartition(":")
+        if len(_targets) >= _KEPT:
+            _targets.clear()
+        found = _targets[name, credential_id] = Target(model, provider, credential_id)
+    return found

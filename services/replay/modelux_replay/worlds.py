@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from modelux_providers.catalog import Catalog, CredentialFacts, Offers, PriceOverride
 from modelux_replay.past import Past
 from modelux_replay.plan import Document, Plan
+from modelux_replay.stored import StoredTrace
+from modelux_replay.traces import budgets_of, health_of
 from routing_core.config import NamedPolicy, parse_policy
 from routing_core.policies.reference import ACTIVE
 from routing_core.pricing import Price
-from routing_core.replay import world_from
 from routing_core.shapes import Single
-from routing_core.trace import Trace
 from routing_core.types import Target
 from routing_core.world import Budget, Health, World
 
@@ -89,7 +89,7 @@ class Policies:
             found = self._plain[model] = NamedPolicy("", 0, Single(model))
         return found
 
-    def seen(self, trace: Trace) -> Mapping[str, NamedPolicy]:
+    def seen(self, trace: StoredTrace) -> Mapping[str, NamedPolicy]:
         """`routing_core.replay.policies_from`, made once for each set of versions that was followed."""
         followed = tuple([hop.chose for hop in trace.path if hop.reason == ACTIVE]) if trace.path else ()
         found = self._followed.get(followed)
@@ -120,10 +120,10 @@ class Worlds:
         moments = Moments(plan.credentials, plan.prices)
         return cls(moments, Policies(plan.versions, plan.active), Past(plan.calls))
 
-    def logged(self, trace: Trace, moment: Moment) -> World:
+    def logged(self, trace: StoredTrace, moment: Moment) -> World:
         """The world as the logged request saw it."""
-        seen = world_from(trace, moment.offers, self.policies.seen(trace))
-        return World(seen.offers, seen.health, seen.policies, seen.budgets, seen.price_version, moment.memo)
+        policies, budgets = self.policies.seen(trace), budgets_of(trace)
+        return World(moment.offers, health_of(trace), policies, budgets, trace.saw.price_version, moment.memo)
 
     def candidate(
         self, looked: Mapping[Target, Health | None], budgets: tuple[Budget, ...], moment: Moment, at_us: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import msgspec
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -25,12 +26,17 @@ from made_log import (
 )
 
 from modelux.events.v1.request_pb2 import RequestCompleted
-from modelux_replay import stored
+from modelux_replay import results, stored
+from modelux_replay.cases import Case
 from modelux_replay.plan import CALLS, RESULTS
-from modelux_replay.pool import stream_of
+from modelux_replay.pool import split_traces, stream_of
 from modelux_replay.simulate import prepare
-from modelux_replay.traces import read_trace
+from modelux_replay.telling import tell
+from modelux_replay.traces import budgets_of, health_of, lists, outcomes_of, read_trace
+from routing_core.flow import Candidate
+from routing_core.replay import recorded_outcomes, world_from
 from routing_core.trace import from_json
+from routing_core.types import Target
 
 Row = dict[str, object]
 
@@ -217,8 +223,68 @@ def test_traces_of_today_are_read_as_the_core_reads_them() -> None:
     """By the quick way, which gives up silently where a shape is not what it was made for."""
     for event in EVENTS:
         stored.decode(event.trace_json)
-        assert read_trace(event.trace_json) == from_json(event.trace_json)
+        assert_read(event.trace_json)
     old = json.loads(EVENTS[0].trace_json)
     del old["policy_version"], old["measured"]["output_cost_usd"]
-    assert read_trace(json.dumps(old).encode()) == from_json(json.dumps(old))
+    assert_read(json.dumps(old).encode())
     assert [read_trace(text) for text in (b"", b"{}", b"{broken", b'{"other": 1}')] == [None] * 4
+
+
+def assert_read(text: bytes) -> None:
+    """That reading the text tells what the core's own reading does."""
+    found, told = read_trace(text), from_json(text)
+    assert found is not None
+    world = world_from(told, {}, {})
+    assert (outcomes_of(found), health_of(found)) == (recorded_outcomes(told), world.health)
+    assert budgets_of(found) == world.budgets
+    assert lists(found, [Candidate(target_of(each.model), each.rank, each.reason) for each in told.candidates])
+    again = from_json(msgspec.json.encode(found))
+    assert again == told
+
+
+def target_of(name: str) -> Target:
+    return Target(*name.rpartition(":")[::2], "")
+
+
+@pytest.mark.parametrize("slug", CONFIGS)
+def test_traces_are_written_as_the_core_writes_them(slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quick way of `telling` against `Run.trace`, whatever the candidate."""
+    pairs: list[tuple[bytes, bytes]] = []
+
+    def compared(case: Case) -> tuple[bytes, stored.StoredMeasured]:
+        text, measured = tell(case)
+        trace = case.run.trace(case.ended)
+        attempts = [replace(a, answer=None) if case.assumed(a.number) else a for a in trace.attempts]
+        pairs.append((text, msgspec.json.encode(replace(trace, attempts=tuple(attempts)))))
+        return text, measured
+
+    monkeypatch.setattr(results, "tell", compared)
+    prepare(plan_for(CONFIGS[slug], EVENTS))(rows_of(EVENTS), 0)
+    assert len(pairs) > 0.9 * len(EVENTS)
+    for text, trace in pairs:
+        told = json.loads(text)
+        assert set(told.pop("sources")) <= {"projected", "reused"}
+        assert told == json.loads(trace)
+
+
+@pytest.mark.parametrize(
+    ("text", "head", "rest"),
+    [
+        (b'{"policy_type":"single","request_id":"r"}', b'{"policy_type":"single",', b'"request_id":"r"}'),
+        (
+            b'{"policy_name":"\\"request_id\\":","request_id":"r"}',
+            b'{"policy_name":"\\"request_id\\":",',
+            b'"request_id":"r"}',
+        ),
+        (b'{"request_id":"r"}', b"{", b'"request_id":"r"}'),
+        (b'{"selected":"1"}', b"", b'{"selected":"1"}'),
+        (b"", b"", b""),
+    ],
+)
+def test_what_traces_share_goes_apart(text: bytes, head: bytes, rest: bytes) -> None:
+    table = pa.table({"trace": pa.array([text], pa.binary()), "row": [0]})
+    found = split_traces(pa.concat_tables([table, table]))
+    heads, rests = found.column("trace_head").to_pylist(), found.column("trace").to_pylist()
+    assert [h + r for h, r in zip(heads, rests, strict=True)] == [text, text]
+    assert rests == [rest, rest]
+    assert heads == [head, head]
