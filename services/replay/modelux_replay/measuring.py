@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,10 +13,10 @@ from experiment_core.intervals import Estimate, Interval
 from modelux.replay.v1 import replay_pb2 as pb
 from modelux_replay.promote import ARM
 from modelux_replay.runs import Runs
-from modelux_replay.scorecard import FEWEST_REQUESTS, Card, Score, cards, measured, projected, scores
+from modelux_replay.scorecard import FEWEST_REQUESTS, Card, Score, cards, checked, measured, projected, scores
 from modelux_replay.statements import sql
 from modelux_store.analytics import Analytics
-from modelux_store.database import Database
+from modelux_store.database import Database, Transaction
 
 MOST_MEASURED = 50
 """Promotions that are looked at by one call."""
@@ -45,6 +45,8 @@ class Measuring:
         wanted = {"organization_id": request.actor.organization_id, "project_id": request.project_id}
         async with self.database.transaction() as tx:
             due = await tx.fetch_all(sql("scorecard", "unmeasured"), wanted | {"most": MOST_MEASURED})
+            for row in await tx.fetch_all(sql("scorecard", "unchecked"), wanted | {"most": MOST_MEASURED}):
+                await self._check(tx, row)
         waiting = 0
         for row in due:
             waiting += not await self._measure(row, wanted)
@@ -75,9 +77,19 @@ class Measuring:
         names = ("experiment_id", "routing_config_id", "slug", "version")
         common = {name: row[name] for name in names} | {"source": "promotion", "requests": len(requests)}
         async with self.database.transaction() as tx:
-            for score in scores(said, measured(requests)):
-                await tx.execute(sql("scorecard", "add"), common | _values(score) | {"now_us": self.now_us()})
+            await self._add(tx, common, scores(said, measured(requests)))
         return True
+
+    async def _check(self, tx: Transaction, row: Row) -> None:
+        """An experiment's own calls of rows that it had projected."""
+        rows, found = checked(json.loads(cast(str, row["summary"])))
+        nothing = {"routing_config_id": "", "slug": "", "version": 0}
+        common = nothing | {"experiment_id": row["id"], "source": "with_responses", "requests": rows}
+        await self._add(tx, common, found)
+
+    async def _add(self, tx: Transaction, common: Row, found: Sequence[Score]) -> None:
+        for score in found:
+            await tx.execute(sql("scorecard", "add"), {**common, **_values(score), "now_us": self.now_us()})
 
 
 def _values(score: Score) -> dict[str, object]:

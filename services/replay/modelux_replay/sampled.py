@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modelux_replay.checked import projection_check
 from modelux_replay.experiments import Experiment
 from modelux_replay.observed import Gathering, gather
-from modelux_replay.pool import Done, stream_of
+from modelux_replay.plan import Plan
+from modelux_replay.pool import SUMMARY_COLUMNS, Done, stream_of
 from modelux_replay.population import count_askable
 from modelux_replay.progress import Found, Progress
 from modelux_replay.sampling import Chunk, constants_of, draw_rows, marked, simulate, units_of, window_of
@@ -35,7 +37,8 @@ async def with_responses(runs: Runs, one: Experiment, progress: Progress) -> Fou
     drawn = await draw_rows(runs, one, whole, askable) if before is None else before
     progress.total = len(drawn)
     await progress.tell()
-    chunks = await simulate(runs, one, whole, drawn, await runs.plan(one, whole))
+    plan = await runs.plan(one, whole)
+    chunks = await simulate(runs, one, whole, drawn, plan)
     if before is None:
         drawn = await runs.pairs.keep_draw(one.id, marked(drawn, chunks, one))
     unchanged = len(drawn) - sum(drawn.column("asked").to_pylist())
@@ -46,7 +49,7 @@ async def with_responses(runs: Runs, one: Experiment, progress: Progress) -> Fou
     reason = await runs.calling.through(one, units_of(drawn, chunks), tell)
     await progress.tell()
     stopped = f"{reason} after {progress.done:,} of {len(drawn):,} rows." if reason else ""
-    return await _written(runs, one, chunks, drawn, _Window(found, askable, stopped), progress)
+    return await _written(runs, one, chunks, drawn, _Window(found, askable, stopped, plan), progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class _Window:
     found: Count
     askable: int
     stopped: str
+    plan: Plan
 
 
 async def _written(
@@ -79,7 +83,22 @@ async def _written(
         "askable": known.askable,
         "not_askable": known.found.rows - known.askable,
     }
-    return Found(rows, with_member(outcome, "sampling", sampling), known.stopped)
+    outcome = with_member(outcome, "sampling", sampling)
+    check = await _checked(runs, one, chunks, columns, known.plan)
+    return Found(rows, with_member(outcome, "projection_check", check) if check else outcome, known.stopped)
+
+
+async def _checked(
+    runs: Runs, one: Experiment, chunks: Sequence[Chunk], columns: Sequence[pa.Table], plan: Plan
+) -> Mapping[str, object] | None:
+    """How near the simulation of the rows came to their calls."""
+    if not chunks:
+        return None
+    said, came = (
+        stream_of(pa.concat_tables([table.select(SUMMARY_COLUMNS) for table in tables]).unify_dictionaries())
+        for tables in ([chunk.outlook() for chunk in chunks], columns)
+    )
+    return await runs.pool.run(projection_check, said, came, plan.history, one.seed)
 
 
 def with_member(outcome: Outcome, name: str, value: Mapping[str, object]) -> Outcome:

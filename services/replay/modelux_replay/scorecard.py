@@ -21,6 +21,7 @@ FEWEST_REQUESTS = 200
 FEWEST_WIDENED = 20
 """Entries that it takes to say by what intervals should be wider."""
 _NANO = 1e9
+_SIDES = ("projected", "measured")
 Json = Mapping[str, Any]
 
 
@@ -108,9 +109,17 @@ def measured(requests: pa.Table, seed: int = 0) -> Mapping[str, Estimate]:
     return {name: each for name, each in found.items() if each.value is not None}
 
 
+def checked(summary: Json) -> tuple[int, Sequence[Score]]:
+    """Of an experiment that called its candidate: the rows that it had projected before, and the scores of these."""
+    check = summary["projection_check"]
+    said, came = ({name: _whole(each[side]) for name, each in check["metrics"].items()} for side in _SIDES)
+    return check["rows"], scores(said, came)
+
+
 def scores(said: Mapping[str, Estimate], came: Mapping[str, Estimate]) -> Sequence[Score]:
     """Those of metrics that are known on both sides."""
-    return [Score(name, said[name], came[name]) for name in METRICS if name in said and name in came]
+    known = [{name for name, each in side.items() if each.value is not None} for side in (said, came)]
+    return [Score(name, said[name], came[name]) for name in METRICS if name in known[0] & known[1]]
 
 
 def _card(name: str, mine: Sequence[Score]) -> Card:
@@ -127,6 +136,10 @@ def _card(name: str, mine: Sequence[Score]) -> Card:
         proportion(sum(each.error > 0 for each in off), len(off)) if off else Estimate(None, wilson(0, 0)),
         float(np.quantile(ratios, 0.95, method="higher")) if len(ratios) >= FEWEST_WIDENED else None,
     )
+
+
+def _whole(found: Json) -> Estimate:
+    return _estimate(found["value"], found)
 
 
 def _estimate(value: float | None, interval: Json) -> Estimate:

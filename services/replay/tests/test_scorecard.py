@@ -171,6 +171,22 @@ async def test_of_a_split_only_the_candidates_arm_counts(acme: Replay, runs: Run
     assert by_metric(await card(acme))["mean_cost_usd"].requests == 250
 
 
+async def test_an_experiments_own_calls_count_too(acme: Replay, runs: Runs, clock: Clock) -> None:
+    value = {"value": 2.0, "lower": 1.0, "upper": 3.0}
+    unknown = dict.fromkeys(("value", "lower", "upper"))
+    metrics = {"error_rate": {"projected": value, "measured": value}}
+    metrics |= {"p50_latency_ms": {"projected": value, "measured": unknown}}
+    made = await acme.create({"model": "gpt-4o-mini"})
+    one = await runs.experiments.claim(made.id, clock())
+    assert one is not None
+    summary = json.dumps({"projection_check": {"rows": 300, "metrics": metrics}}, separators=(",", ":"))
+    event = completed_event(one, "completed", "", clock())
+    await runs.experiments.end(one, "completed", clock(), completed=event, summary=summary)
+    for _ in range(2):
+        (entry,) = (await card(acme)).entries
+        assert (entry.source, entry.metric, entry.requests, entry.slug) == ("with_responses", "error_rate", 300, "")
+
+
 async def test_other_tenants_see_nothing_of_it(acme: Replay, globex: Replay, runs: Runs, clock: Clock) -> None:
     await acme.promote(await ended(acme, runs, clock))
     await served(acme, runs, 250, clock())

@@ -6,6 +6,12 @@ WHERE e.organization_id = %(organization_id)s AND e.project_id = %(project_id)s 
         AND s.routing_config_id = p.routing_config_id AND s.version = p.version)
 ORDER BY p.at_us DESC LIMIT %(most)s
 
+-- unchecked: experiments of a project that called rows which they had projected, and that are not scored, newest first
+SELECT e.id, e.summary FROM replay.experiments e
+WHERE e.organization_id = %(organization_id)s AND e.project_id = %(project_id)s AND e.summary LIKE '%%"projection_check":{%%'
+    AND NOT EXISTS (SELECT FROM replay.scorecard s WHERE s.experiment_id = e.id AND s.source = 'with_responses')
+ORDER BY e.id DESC LIMIT %(most)s
+
 -- add: one score, unless it is there
 INSERT INTO replay.scorecard (experiment_id, source, routing_config_id, slug, version, metric, projected, projected_lower,
     projected_upper, measured, measured_lower, measured_upper, requests, measured_at_us)
