@@ -2,7 +2,8 @@
 
 A judge's question quotes texts between lines of fences (`[<fence> begin <name>]` … `[<fence> end <name>]`) and wants a
 JSON object whose verdict is one of two of these names or `equal`. What stands in the texts decides, never a draw of
-their order: marks such as `[[quality 3]]` where both answers have one, else how many words they share.
+their order: marks such as `[[quality 3]]` where both answers have one; else what is cut short is worse, and answers
+that share their words are alike.
 """
 
 from __future__ import annotations
@@ -16,8 +17,14 @@ from modelux_providers.simulator.words import Ask, draw
 
 _FENCED = re.compile(r"^\[([0-9a-f]+) begin (\S+)\]\n(.*?)\n\[\1 end \2\]$", re.DOTALL | re.MULTILINE)
 _MARK = re.compile(r"\[\[quality (\d+)\]\]")
+_BEGS = re.compile(r"\b(?:evaluator|rubric|verdict|plagiarised)\b|^SYSTEM:", re.MULTILINE)
+"""How an answer asks to be preferred, which makes it the worse one."""
 _ALIKE = 0.6
 """Share of the words of both that makes two answers equally good."""
+
+
+_CUT_SHORT = 0.6
+"""Share of the other's words below which an answer that says the same was cut short."""
 
 
 def judged(ask: Ask) -> str | None:
@@ -61,7 +68,13 @@ def _better(first: str, second: str) -> int:
     if marks[0] and marks[1]:
         one, two = (int(mark[1]) for mark in marks if mark)
         return (two > one) - (one > two)
+    begs = [_BEGS.search(text) is not None for text in (first, second)]
+    if begs[0] != begs[1]:
+        return 1 if begs[0] else -1
     words = [set(text.lower().split()) for text in (first, second)]
+    for one, other, better in ((0, 1, 1), (1, 0, -1)):
+        if len(words[one]) < _CUT_SHORT * len(words[other]) and len(words[one] & words[other]) >= len(words[one]) / 2:
+            return better
     shared = len(words[0] & words[1]) / max(len(words[0] | words[1]), 1)
     drawn = draw(*sorted((first, second)))
     if shared >= _ALIKE or drawn < 0.3:
