@@ -18,6 +18,7 @@ from modelux_contracts.topics import TOPICS
 from modelux_embedding import metrics as embedding_metrics
 from modelux_ingest import metrics as ingest_metrics
 from modelux_proxy.metrics import Metrics
+from modelux_replay import metrics as replay_metrics
 from modelux_response_sampler import metrics as sampler_metrics
 from modelux_runtime.settings import PlatformSettings
 from routing_core.rules import MAX_STEPS, SCHEMA, Field
@@ -111,7 +112,7 @@ def _metrics() -> Iterator[str]:
     yield "## Metrics"
     yield "At `/metrics` of each process's health port, in Prometheus's format, beside those of the Python process."
     yield ""
-    services = (config_metrics, ingest_metrics, sampler_metrics, embedding_metrics)
+    services = (config_metrics, ingest_metrics, replay_metrics, sampler_metrics, embedding_metrics)
     shown = [each for meters in (Metrics(), *(each.meters() for each in services)) for each in meters.collect()]
     yield from _table(("metric", "type", "what it says"), [_metric(each) for each in shown])
 

@@ -25,9 +25,16 @@ class Caps:
     channel: grpc.aio.Channel
 
     async def open(self, actor: pb.Actor, identifier: str, spec: pb.ExperimentSpec) -> str:
-        """Opens the cap of a new experiment in the caller's name, who needs the role editor; the id of its budget."""
+        """Opens the cap of a new experiment in the name of a caller, who needs the role editor, or of a schedule; the
+        id of its budget.
+        """
         asked = config.OpenSpendCapRequest(
-            actor=config.Actor(key_hash=actor.key_hash, request_id=actor.request_id),
+            actor=config.Actor(
+                key_hash=actor.key_hash,
+                request_id=actor.request_id,
+                schedule_id=actor.schedule_id,
+                organization_id=actor.organization_id,
+            ),
             project_id=spec.project_id,
             scope="experiment",
             scope_key=identifier,

@@ -18,10 +18,13 @@ from modelux_replay.consumer import Consumer, Scores
 from modelux_replay.desk import Desk, Limits
 from modelux_replay.embeddings import Embeddings
 from modelux_replay.experiments import Experiments
+from modelux_replay.firing import Firer
 from modelux_replay.pool import Pool
 from modelux_replay.promote import Promoter
 from modelux_replay.rpc import Edge
 from modelux_replay.runs import Runs
+from modelux_replay.schedule_desk import ScheduleDesk
+from modelux_replay.schedules import Schedules
 from modelux_replay.simulate import prepare
 from modelux_runtime.platform import Platform
 from modelux_runtime.rpc import serving
@@ -29,6 +32,7 @@ from modelux_runtime.service import Need, Service, Tasks
 from modelux_runtime.settings import setting
 from modelux_store.migrate import migrate_once_there
 from modelux_store.outbox import relay
+from modelux_telemetry.meters import exported
 
 log = logging.getLogger(__name__)
 
@@ -65,18 +69,22 @@ async def serve(settings: ReplaySettings, platform: Platform) -> AsyncIterator[T
         Embeddings(platform.embedding),
     )
     desk = Desk(runs, platform.config, Catalog.load(), Limits(settings.max_window_days, settings.max_at_work))
-    edge = Edge(desk, Promoter(experiments, platform.config, _now_us), started)
+    schedules = Schedules(platform.database)
+    firer = Firer(schedules, desk)
+    scheduling = ScheduleDesk(schedules, desk, firer)
+    edge = Edge(desk, Promoter(experiments, platform.config, _now_us), started, scheduling)
     target = settings.listen or platform.settings.replay_url
     try:
         async with serving(target, edge.register):
             if target.startswith("unix:"):
                 Path(target.removeprefix("unix:")).chmod(0o600)
-            yield [_run(platform, started, Consumer(runs))]
+            with exported(firer.meters):
+                yield [_run(platform, started, Consumer(runs), firer)]
     finally:
         pool.close()
 
 
-async def _run(platform: Platform, started: asyncio.Event, consumer: Consumer) -> None:
+async def _run(platform: Platform, started: asyncio.Event, consumer: Consumer, firer: Firer) -> None:
     await migrate_once_there(platform.database, SCHEMAS)
     started.set()
     async with asyncio.TaskGroup() as group:
@@ -88,6 +96,7 @@ async def _run(platform: Platform, started: asyncio.Event, consumer: Consumer) -
         group.create_task(consume(platform.bus, GROUP, handlers))
         group.create_task(consumer.work())
         group.create_task(consumer.tidy())
+        group.create_task(firer.work())
 
 
 def _now_us() -> int:

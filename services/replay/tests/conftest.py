@@ -36,10 +36,13 @@ from modelux_replay.consumer import Consumer, Scores
 from modelux_replay.desk import Desk, Limits
 from modelux_replay.embeddings import Embeddings
 from modelux_replay.experiments import Experiments
+from modelux_replay.firing import Firer
 from modelux_replay.pool import Pool
 from modelux_replay.promote import Promoter
 from modelux_replay.rpc import Edge
 from modelux_replay.runs import Runs
+from modelux_replay.schedule_desk import ScheduleDesk
+from modelux_replay.schedules import Schedules
 from modelux_runtime.rpc import channel, serving
 from modelux_store.analytics import Analytics
 from modelux_store.database import Database
@@ -139,13 +142,23 @@ async def runs(
 
 
 @pytest.fixture
-async def service(installation: Installation, runs: Runs, clock: Clock, tmp_path: Path) -> AsyncIterator[str]:
+def firer(installation: Installation, runs: Runs) -> Firer:
+    """Fires when it is told to look."""
+    desk = Desk(runs, installation.channel, Catalog.load(), Limits(90))
+    return Firer(Schedules(runs.experiments.database), desk)
+
+
+@pytest.fixture
+async def service(
+    installation: Installation, runs: Runs, clock: Clock, firer: Firer, tmp_path: Path
+) -> AsyncIterator[str]:
     """Where the service listens. Nothing runs what it creates."""
     started = asyncio.Event()
     started.set()
-    desk = Desk(runs, installation.channel, Catalog.load(), Limits(90))
+    promoter = Promoter(runs.experiments, installation.channel, clock)
+    edge = Edge(firer.desk, promoter, started, ScheduleDesk(firer.schedules, firer.desk, firer))
     target = f"unix:{tmp_path}/replay.sock"
-    async with serving(target, Edge(desk, Promoter(runs.experiments, installation.channel, clock), started).register):
+    async with serving(target, edge.register):
         yield target
 
 

@@ -1,0 +1,19 @@
+"""What the replay service counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from modelux_telemetry.meters import Meter, Meters
+
+TABLE: Mapping[str, Meter] = {
+    "schedules_fired": Meter(
+        "counter", "Due moments of schedules, by what they led to: experiment or none", ("outcome",)
+    ),
+    "schedule_late_seconds": Meter("gauge", "How long after its due moment the last schedule was fired"),
+}
+
+
+def meters() -> Meters:
+    """A new set of them, all at zero."""
+    return Meters("replay", TABLE)
