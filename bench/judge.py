@@ -29,6 +29,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -199,7 +200,7 @@ def false_alarms(outcomes: Sequence[Verdict], streams: int, seed: int) -> tuple[
         for n in range(LOOK, LONGEST_RUN + 1, LOOK):
             counts = np.bincount(bucket[:n] * 3 + drawn[:n], minlength=9).reshape(3, 3)
             strata = [Stratum(round(s * SCORED), *map(int, row)) for s, row in zip(shares, counts, strict=True)]
-            looked = sequence.look(n, lambda confidence, seen=strata: worse_minus_better(seen, confidence))
+            looked = sequence.look(n, partial(worse_minus_better, strata))
             for way, found in enumerate((looked, worse_minus_better(strata))):
                 alarmed[way] = alarmed[way] or (found.interval.lower or -1.0) > 0
         alarms += alarmed
@@ -269,7 +270,7 @@ def measure(data: Path, judge: str, prompting: str, experiments: int, seed: int)
     labelled = [pair for pair in pairs if pair.subset in CONSENSUS]
     known = [(float(pair.human == "2"), merged[pair.name]) for pair in labelled]
     both = [(human, score[verdict]) for human, verdict in known if verdict is not None]
-    ppi, narrower = anchored(*zip(*both, strict=True), trials=experiments, seed=seed)
+    ppi, narrower = anchored([human for human, _ in both], [machine for _, machine in both], experiments, seed)
     alarms, fixed = false_alarms(outcomes, experiments, seed)
     hostile = steered([pair for pair in pairs if pair.subset.startswith(ADVERSARIAL)], said, honest)
     return {
