@@ -25,9 +25,9 @@ HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
 NOW_US = micros(NOW)
 """A Friday, midnight UTC."""
-CHEAPER: Mapping[str, object] = {"predicates": [{"metric": "cost_delta_pct", "op": "<=", "value": 0}]}
-DEARER: Mapping[str, object] = {"predicates": [{"metric": "cost_delta_pct", "op": ">=", "value": 0}]}
-"""What no run of the harness's cheaper candidate shows."""
+FASTER: Mapping[str, object] = {"predicates": [{"metric": "p50_latency_delta_pct", "op": "<=", "value": 0}]}
+SLOWER: Mapping[str, object] = {"predicates": [{"metric": "p50_latency_delta_pct", "op": ">=", "value": 0}]}
+"""What no run of the harness's faster candidate shows."""
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Scheduling:
         request.actor.CopyFrom(actor)  # type: ignore[attr-defined]  # every request has it
         return await call(self.replay.channel, "modelux.replay.v1.ScheduleService", request, answer, timeout_s=20)
 
-    def spec(self, candidate: object = CANDIDATE, criteria: object = CHEAPER, **fields: Any) -> pb.ScheduleSpec:
+    def spec(self, candidate: object = CANDIDATE, criteria: object = FASTER, **fields: Any) -> pb.ScheduleSpec:
         experiment = replay.ExperimentSpec(
             candidate_policy="single", candidate_config_json=json.dumps(candidate).encode()
         )
