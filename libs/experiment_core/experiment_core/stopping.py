@@ -1,26 +1,17 @@
 """Intervals that hold wherever a run stops, and the weights of rows that a stop left without their neighbours.
 
 A run that ends when its money does has looked at its own results, in effect: an interval for a fixed number of rows
-promises too much there. An asymptotic confidence sequence (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2021) holds
-at every number of rows at once.
+promises too much there. A confidence sequence (`sequential`) holds at every number of rows at once.
 """
 
 from __future__ import annotations
 
-import math
 from statistics import NormalDist
 
 import numpy as np
 
 from experiment_core.arrays import Bools, Floats, Ints
-from experiment_core.distributions import z
-
-
-def half_width(deviation: float, rows: float, planned: float, confidence: float = 0.95) -> float:
-    """Of the sequence for a mean after `rows` of a standard deviation; tightest around `planned` rows."""
-    alpha = 1 - confidence
-    seen = rows * (-2 * math.log(alpha) + math.log(-2 * math.log(alpha) + 1)) / planned
-    return deviation * math.sqrt(2 * (seen + 1) / (rows * seen) * math.log(math.sqrt(seen + 1) / alpha))
+from experiment_core.sequential import ConfidenceSequence
 
 
 def anytime(rows: float, planned: float, confidence: float = 0.95) -> float:
@@ -29,10 +20,10 @@ def anytime(rows: float, planned: float, confidence: float = 0.95) -> float:
     Whatever is asymptotically normal is made to hold under stopping by taking it at this confidence. Below 1, though
     near it where hardly anything came in; `confidence` itself without a plan or rows.
     """
-    if rows <= 0 or planned <= 0:
+    if rows < 1 or planned < 1:
         return confidence
-    factor = half_width(1.0, rows, planned, confidence) * math.sqrt(rows) / z(confidence)
-    return min(2 * NormalDist().cdf(factor * z(confidence)) - 1, 1 - 1e-9)
+    errors = ConfidenceSequence(round(planned), 1 - confidence).errors(round(rows))
+    return min(2 * NormalDist().cdf(errors) - 1, 1 - 1e-9)
 
 
 def carried(weight: Floats, stratum: Ints, came: Bools, never: Bools) -> Floats:

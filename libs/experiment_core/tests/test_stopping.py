@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 
 from experiment_core.distributions import z
 from experiment_core.resampling import Resampler, Units
-from experiment_core.stopping import anytime, carried, half_width
+from experiment_core.stopping import anytime, carried
 from experiment_core.summary import summarise
 
 
 def test_the_sequence_has_its_reference_width() -> None:
     """1.56 times that of an interval for a fixed number of rows."""
-    assert half_width(1.0, 1000, 500) == pytest.approx(0.096812, abs=5e-7)
     assert z(anytime(1000, 500)) / z(0.95) == pytest.approx(1.562, abs=5e-4)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +12,7 @@ import pyarrow.compute as pc
 
 from experiment_core.arrays import Floats, Ints
 from experiment_core.projection.draws import Keys, row_keys
-from modelux_replay.plan import PAIRS
+from modelux_replay.plan import PAIRS, Document
 from modelux_replay.statements import sql
 from modelux_replay.window import Window
 from modelux_store.analytics import Analytics
@@ -27,24 +29,57 @@ ONE_MODEL = 0.95
 """Of an arm's answers so many must come from one model for the arm to speak for it."""
 
 
-async def read_history(
-    analytics: Analytics, window: Window, experiment_id: str, created_us: int, stratum_tag: str
-) -> pa.Table:
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """For which experiment. `splits`: versions (`slug:number`) that split the traffic."""
+
+    experiment_id: str
+    created_us: int
+    stratum_tag: str
+    splits: Sequence[str]
+
+
+def splits_of(versions: Sequence[Document]) -> tuple[str, ...]:
+    """Those of a plan's versions that are a split themselves."""
+    told = ((each, json.loads(each.policy_json)) for each in versions)
+    return tuple(
+        f"{each.slug}:{each.version}"
+        for each, policy in told
+        if isinstance(policy, dict) and policy.get("strategy") == "ab_test"
+    )
+
+
+async def read_history(analytics: Analytics, window: Window, of: Asking) -> pa.Table:
     """A table of `PAIRS`, the same for the same experiment. Raises `Unavailable`."""
     values: dict[str, object] = {
         "organization_id": window.organization_id,
         "project_id": window.project_id,
-        "id": experiment_id,
-        "created_us": created_us,
+        "id": of.experiment_id,
+        "created_us": of.created_us,
         "start_us": window.start_us - BEFORE_US,
         "end_us": window.end_us,
-        "stratum_tag": stratum_tag,
+        "stratum_tag": of.stratum_tag,
+        "versions": list(of.splits),
         "most": MOST,
     }
-    called = pa.ipc.open_stream(await analytics.arrow(_sql("called"), values)).read_all()
-    columns = [pc.fill_null(pc.cast(called.column(each.name), each.type), _nothing(each)) for each in PAIRS]
-    arms = pa.ipc.open_stream(await analytics.arrow(_sql("arms"), values)).read_all()
-    return pa.concat_tables([pa.Table.from_arrays(columns, schema=PAIRS), live_pairs(arms)])
+    found = [await _called(analytics, values)]
+    if of.splits:
+        found.append(live_pairs(_read(await analytics.arrow(_sql("arms"), values))))
+    return pa.concat_tables(found)
+
+
+async def _called(analytics: Analytics, values: dict[str, object]) -> pa.Table:
+    called = _read(await analytics.arrow(_sql("called"), values))
+    columns = [pc.cast(_filled(called.column(each.name)), each.type) for each in PAIRS]
+    pairs = pa.Table.from_arrays(columns, schema=PAIRS)
+    if not len(pairs):
+        return pairs
+    ends = pc.min_max(called.column("at_us")).as_py()
+    bounds = {"first_us": ends["min"], "last_us": ends["max"]}
+    strata = _read(await analytics.arrow(_sql("strata"), values | bounds))
+    known = dict(zip(strata.column("request_id").to_pylist(), strata.column("stratum").to_pylist(), strict=True))
+    told = [known.get(name, "") for name in pairs.column("request_id").to_pylist()]
+    return pairs.set_column(PAIRS.get_field_index("stratum"), "stratum", pa.array(told, pa.string()))
 
 
 def live_pairs(arms: pa.Table) -> pa.Table:
@@ -118,10 +153,13 @@ def _by(table: pa.Table, name: str) -> Sequence[pa.Table]:
     return [table.filter(pc.equal(column, value)) for value in values]
 
 
-def _nothing(column: pa.Field) -> object:
-    return "" if pa.types.is_string(column.type) else 0.0
+def _filled(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column if pa.types.is_string(column.type) else pc.fill_null(column, 0)
+
+
+def _read(stream: bytes) -> pa.Table:
+    return pa.ipc.open_stream(stream).read_all()
 
 
 def _sql(name: str) -> str:
-    query = sql("history", name).replace("/* called */", sql("history", "called_rows"))
-    return query.replace("/* stratum */", sql("history", "stratum"))
+    return sql("history", name).replace("/* stratum */", sql("history", "stratum"))

@@ -24,7 +24,7 @@ from modelux_replay.candidates import documents
 from modelux_replay.caps import Caps
 from modelux_replay.embeddings import Embeddings
 from modelux_replay.experiments import Changed, Experiment, Experiments, Status, completed_event
-from modelux_replay.history import read_history
+from modelux_replay.history import Asking, read_history, splits_of
 from modelux_replay.pairs import Pairs
 from modelux_replay.piloting import pilot
 from modelux_replay.plan import Document, Plan, Prepare
@@ -140,8 +140,8 @@ class Runs:
     async def plan(self, one: Experiment, whole: Window) -> Plan:
         """What the simulation of an experiment knows beside the rows. Raises `Unavailable`."""
         plan = plan_of(one, await window.read_calls(self.analytics, whole))
-        past = await read_history(self.analytics, whole, one.id, one.created_at_us, plan.stratum_tag)
-        return replace(plan, history=past)
+        asking = Asking(one.id, one.created_at_us, plan.stratum_tag, splits_of(plan.versions))
+        return replace(plan, history=await read_history(self.analytics, whole, asking))
 
     async def publish(self, one: Experiment, number: int, done: Done) -> None:
         """Tells the rows of a unit. Raises `BusUnavailable`."""

@@ -10,6 +10,10 @@ from experiment_core.rows import Rows
 from experiment_core.runs import Metric, replayed
 from modelux_replay.summary_shapes import NANO, Json, estimate
 
+DRAWN = (
+    "rows are drawn from the window, so no run is whole: only the mean cost per run is told, for unchanged steps; "
+    "replay a shorter window whole, or do runs under the candidate"
+)
 _METRICS: Mapping[str, tuple[str, float]] = {
     "cost_nano": ("cost_usd", NANO),
     "calls": ("calls", 1.0),
@@ -27,7 +31,7 @@ API, and what they are divided by.
 def per_run(rows: Rows, seed: int) -> Json | None:
     """Per run where rows belong to runs: calls as they were made. Steps may change under another model.
 
-    Without metrics where the window is drawn from, as then no run is whole.
+    Without metrics where rows are drawn from the window, as then no run is whole.
     """
     kept = rows.take(rows.evaluable() & (rows.cluster >= 0))
     runs = len(np.unique(kept.cluster))
@@ -43,7 +47,7 @@ def per_run(rows: Rows, seed: int) -> Json | None:
         "cost_percent": (after / before - 1) * 100 if before > 0 else None,
         "assumes": "Every run makes the calls that it made; another model may take more or fewer steps.",
         "metrics": {_METRICS[name][0]: _metric(name, each) for name, each in found.metrics.items()} if found else None,
-        "refusal": found.refusal if found else None,
+        "refusal": found.refusal if found else DRAWN,
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +11,8 @@ from config_harness import Installation, Tenant
 from replay_harness import NOW, START, fill, micros, requests
 
 from modelux_replay.calibration import Ratios, stratum
-from modelux_replay.history import BATCHES, SMALLEST, live_pairs, read_history
+from modelux_replay.history import BATCHES, SMALLEST, Asking, live_pairs, read_history, splits_of
+from modelux_replay.plan import Document
 from modelux_replay.window import Window
 from modelux_store.analytics import Analytics
 
@@ -66,6 +66,11 @@ def test_the_order_of_answers_changes_nothing() -> None:
     assert live_pairs(pa.Table.from_pylist(rows)) == live_pairs(pa.Table.from_pylist(rows[::-1]))
 
 
+def test_splits_are_told_by_their_documents() -> None:
+    texts = {"a": b'{"strategy":"ab_test","split":[]}', "b": b'{"strategy":"single","model":"x"}', "c": b'"@a"'}
+    assert splits_of([Document(name, 2, text) for name, text in texts.items()]) == ("a:2",)
+
+
 def called(number: int, **changed: object) -> Row:
     """A row of an earlier experiment."""
     tokens = {
@@ -88,9 +93,9 @@ async def write(analytics: Analytics, rows: list[Row]) -> None:
     await analytics.insert("experiment_rows", {name: [row[name] for row in rows] for name in rows[0]})
 
 
-async def read(analytics: Analytics, **changed: object) -> pa.Table:
-    asked: Mapping[str, Any] = {"experiment_id": "sim_5", "created_us": micros(NOW), "stratum_tag": "agent"} | changed
-    return await read_history(analytics, Window("org_1", "proj_1", micros(START), micros(NOW)), **asked)
+async def read(analytics: Analytics, *splits: str) -> pa.Table:
+    asking = Asking("sim_5", micros(NOW), "agent", splits)
+    return await read_history(analytics, Window("org_1", "proj_1", micros(START), micros(NOW)), asking)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +122,7 @@ async def test_earlier_experiments_calls_are_read(analytics: Analytics, changed:
 async def test_strata_are_those_of_the_log(analytics: Analytics) -> None:
     (event,) = requests(TENANT, 1, needs=["tools", "json"])
     await fill(analytics, [event])
-    await write(analytics, [called(1, request_id=event.request_id), called(2)])
+    await write(analytics, [called(1, request_id=event.request_id, started_at=event.started_at_us), called(2)])
     table = await read(analytics)
     found = dict(zip(table.column("request_id").to_pylist(), table.column("stratum").to_pylist(), strict=True))
     assert found == {event.request_id: stratum({"json", "tools"}, event.tags["agent"]), "req_2": ""}
@@ -131,7 +136,8 @@ async def test_arms_of_live_splits_are_read(analytics: Analytics) -> None:
         arm_name, model = (b"current", "gpt-4o") if number % 4 < 2 else (b"candidate", "gpt-4o-mini")
         event.trace_json, event.model = trace % arm_name, model
     await fill(analytics, events)
-    found = Ratios.of(None, await read(analytics), 1).learned
+    assert len(await read(analytics)) == len(await read(analytics, "production:4")) == 0
+    found = Ratios.of(None, await read(analytics, "production:3"), 1).learned
     assert {route: learned.source for route, learned in found.items()} == {
         ("gpt-4o", "gpt-4o-mini"): "live",
         ("gpt-4o-mini", "gpt-4o"): "live",
