@@ -13,16 +13,19 @@ from modelux_management.admin import Admin
 from modelux_management.authorized import Routes
 from modelux_management.edge import App, Edge
 from modelux_management.failures import ProblemBody, install
+from modelux_management.judges import Judges
 from modelux_management.replays import Replays
 from modelux_management.routes import (
     audit,
     budget_checks,
     budgets,
     credentials,
+    experiment_schedules,
     experiment_scorecard,
     experiment_similar,
     experiments,
     imports,
+    judge_runs,
     keys,
     logs,
     management_keys,
@@ -57,7 +60,9 @@ ROUTES: Sequence[Routes] = (
     imports.routes,
     experiment_scorecard.routes,
     experiments.routes,
+    judge_runs.routes,
     experiment_similar.routes,
+    experiment_schedules.routes,
     logs.routes,
     audit.routes,
 )
@@ -79,6 +84,7 @@ def build(
     bus: Bus | None = None,
     replays: Replays | None = None,
     similar: Similar | None = None,
+    judges: Judges | None = None,
 ) -> App:
     """The whole ASGI application. `hosts`: the names it answers to; `*` for any. Without a bus imports are refused."""
     app = build_api()
@@ -88,6 +94,7 @@ def build(
     app.state.repricing = asyncio.Semaphore(_REPORTS)
     app.state.bus = bus
     app.state.replays = replays
+    app.state.judges = judges
     app.state.similar = similar
     app.state.importing = asyncio.Semaphore(_UPLOADS)
     return Edge(app, frozenset(hosts))

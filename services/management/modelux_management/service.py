@@ -10,6 +10,7 @@ from typing import cast
 
 from modelux_management.admin import Admin
 from modelux_management.app import build
+from modelux_management.judges import Judges
 from modelux_management.replays import Replays
 from modelux_management.similar import Similar
 from modelux_runtime.http import App, listen, serve_app
@@ -18,6 +19,7 @@ from modelux_runtime.service import Service, Tasks
 from modelux_runtime.settings import setting
 from modelux_store.experiment_pairs import ExperimentPairs
 from modelux_store.experiments import ExperimentRows
+from modelux_store.judge_verdicts import JudgeVerdicts
 from modelux_store.logs import Logs
 from modelux_store.prompts import Prompts
 
@@ -41,7 +43,9 @@ async def serve(settings: ManagementSettings, platform: Platform) -> AsyncIterat
     cursor_key = platform.settings.clickhouse_url.encode()
     logs, rows = Logs(platform.analytics, cursor_key), ExperimentRows(platform.analytics, cursor_key)
     similar = Similar(platform.embedding, Prompts(platform.analytics), ExperimentPairs(platform.analytics))
-    app = build(Admin(platform.config), logs, hosts, platform.bus, Replays(platform.replay, rows), similar)
+    judges = Judges(platform.judge, JudgeVerdicts(platform.analytics, cursor_key))
+    replays = Replays(platform.replay, rows)
+    app = build(Admin(platform.config), logs, hosts, platform.bus, replays, similar, judges)
     sock = listen(settings.host, settings.port)
     log.info("management API on http://%s:%s", *sock.getsockname()[:2])
     try:
@@ -53,6 +57,6 @@ async def serve(settings: ManagementSettings, platform: Platform) -> AsyncIterat
 SERVICE = Service(
     "management",
     ManagementSettings,
-    needs=frozenset({"config", "replay", "embedding", "analytics", "bus"}),
+    needs=frozenset({"config", "replay", "embedding", "judge", "analytics", "bus"}),
     serve=serve,
 )
