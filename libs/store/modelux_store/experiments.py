@@ -7,8 +7,8 @@ import binascii
 import hashlib
 import hmac
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.resources import files
 from typing import Literal, cast, get_args
@@ -102,6 +102,14 @@ class ReplayedRow:
     cluster: str
     reproduced: bool | None
     trace: bytes
+    candidate_request_id: str = ""
+    """Of the candidate's call in the log; empty where it was not called."""
+    repeat_request_id: str = ""
+    """Of the logged model's second call."""
+    repeat_status: str = ""
+    repeat_similarity: float | None = None
+    embedder: str = ""
+    """What made the similarities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,17 @@ class RowPage:
 
     rows: tuple[ReplayedRow, ...]
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedAnswer:
+    """What the log keeps of a request. Bodies and trace are empty where they were not kept."""
+
+    request_id: str
+    outcome: str
+    trace: bytes = field(repr=False)
+    request_body: bytes = field(repr=False)
+    response_body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +166,14 @@ class ExperimentRows:
         last = found[limit - 1] if len(found) > limit else None
         rows = tuple(_row(each) for each in found[:limit])
         return RowPage(rows, self._seal(last, wanted, sort) if last else None)
+
+    async def answers(self, organization_id: str, request_ids: Sequence[str]) -> Mapping[str, LoggedAnswer]:
+        """What was asked and answered, by request id; without what the log does not have. Raises `Unavailable`."""
+        values = {"organization_id": organization_id, "request_ids": list(request_ids)}
+        raw = ("trace", "request_body", "response_body")
+        rows = await self._analytics.rows(_sql("logged_answers"), values, raw=raw)
+        found = (LoggedAnswer(**row) for row in rows)  # type: ignore[arg-type]  # the query names exactly these columns
+        return {each.request_id: each for each in found}
 
     async def scores(self, organization_id: str, experiment_id: str, threshold: float) -> Scores:
         """Raises `Unavailable`."""

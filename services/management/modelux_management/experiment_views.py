@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal, cast
 
@@ -9,12 +10,14 @@ from pydantic import BaseModel, Field, JsonValue
 
 from experiment_core.intervals import wilson
 from modelux.replay.v1 import replay_pb2 as pb
+from modelux_management.log_views import readable
 from modelux_management.wire import from_json, moment, moment_or_none, usd
-from modelux_store.experiments import BUCKETS, ReplayedRow, ReplayedSide, Scores
+from modelux_store.experiments import BUCKETS, LoggedAnswer, ReplayedRow, ReplayedSide, Scores
 
 Status = Literal["pending", "running", "completed", "failed", "cancelled"]
 Mode = Literal["routing_only", "with_responses"]
 Evidence = Literal["observed", "reused", "projected", "not_evaluable"]
+Verdict = Literal["pass", "fail", "inconclusive"]
 
 
 class Promotion(BaseModel):
@@ -40,6 +43,16 @@ class Filter(BaseModel):
     config: str | None
 
 
+class Sample(BaseModel):
+    """Which requests are called."""
+
+    size: int
+    method: Literal["random", "stratified", "semantic"]
+    tag: str | None
+    call_unchanged: bool
+    aa_share: float
+
+
 class ExperimentHead(BaseModel):
     """An experiment as lists show it."""
 
@@ -60,7 +73,13 @@ class ExperimentHead(BaseModel):
     window_end: datetime
     filter: Filter
     run_tag: str = Field(description="The tag whose values are the runs that requests belong to.")
+    sample: Sample | None
+    pilot_size: int | None = Field(description="Requests that a routing-only experiment calls first.")
+    spend_cap_usd: float | None
+    spent_usd: float = Field(description="What its calls cost so far.")
     seed: int
+    schedule_id: str | None = Field(description="The schedule that made it.")
+    verdict: Verdict | None = Field(description="By its success criteria; null: without, or not ended yet.")
     created_by: str
     created_at: datetime
     started_at: datetime | None
@@ -84,6 +103,10 @@ class Experiment(ExperimentHead):
     off_policy: JsonValue = Field(description="What live splits in the log say of the candidate; null: none do.")
     stopped_early: JsonValue = Field(description="How far it came, where it ended before its end; null: it did not.")
     tail: JsonValue
+    sampling: JsonValue = Field(description="Where the called requests come from; null: none were called.")
+    pilot: JsonValue = Field(description="What a pilot brought; null: there was none.")
+    success_criteria: JsonValue
+    verdict_facts: JsonValue = Field(description="The verdict in a sentence, and each predicate on its interval.")
     promotions: list[Promotion]
 
 
@@ -109,6 +132,24 @@ class Side(BaseModel):
     attempts: int
 
 
+class Repeat(BaseModel):
+    """The logged model, asked once more: how far it differs from itself."""
+
+    request_id: str
+    status: Literal["ok", "error"]
+    similarity: float | None
+
+
+class Answers(BaseModel):
+    """What was asked and answered, as far as the log keeps it."""
+
+    request_body: JsonValue
+    baseline: JsonValue = Field(description="The logged answer.")
+    candidate: JsonValue
+    repeat: JsonValue = Field(description="The logged model's second answer.")
+    baseline_trace: JsonValue
+
+
 class Result(BaseModel):
     """A replayed request: what happened, and what happens under the candidate."""
 
@@ -123,10 +164,14 @@ class Result(BaseModel):
     lowest_cost_usd: float | None = Field(description="Of the candidate, where it may or may not escalate.")
     highest_cost_usd: float | None
     similarity: float | None
+    embedder: str | None = Field(description="What made the similarity; scores of different ones do not compare.")
+    candidate_request_id: str | None = Field(description="GET /logs/{request_id} shows the candidate's call.")
+    repeat: Repeat | None
     weight: float = Field(description="For how many requests of the window this one stands.")
     run: str | None
     reproduced: bool | None = Field(description="Whether the logged version decides as it did; null: no trace.")
     candidate_trace: JsonValue
+    answers: Answers | None = Field(None, description="Only where asked for with include=answers.")
 
 
 class Bucket(BaseModel):
@@ -150,27 +195,6 @@ class Histogram(BaseModel):
     headline: str
 
 
-class Estimate(BaseModel):
-    """What an experiment would replay and cost."""
-
-    estimatedCostUsd: float
-    effectiveSampleSize: int
-    rowCountInWindow: int
-    perCallEstimateUsd: float
-    embeddingCostUsd: float
-    notes: list[str]
-
-
-class Preflight(BaseModel):
-    """An estimate, and the caps that apply."""
-
-    estimate: Estimate
-    spendCapUsd: float
-    suggestedSpendCapUsd: float
-    requiresConfirmation: bool
-    autoCancelRatio: float
-
-
 def experiment_head(record: pb.ExperimentRecord) -> ExperimentHead:
     return ExperimentHead(**_head(record))  # type: ignore[arg-type]  # fields by name
 
@@ -180,6 +204,10 @@ def experiment(record: pb.ExperimentRecord) -> Experiment:
     outcome = found if isinstance(found, dict) else {}
     names = Experiment.model_fields.keys() - ExperimentHead.model_fields.keys() - {"promotions"}
     summary = {name: outcome.get(name) for name in names}
+    summary |= {
+        "success_criteria": from_json(record.spec.criteria_json),
+        "verdict_facts": from_json(record.verdict_json),
+    }
     promotions = [promotion(each) for each in record.promotions]
     return Experiment(**_head(record), **summary, promotions=promotions)  # type: ignore[arg-type]  # fields by name
 
@@ -196,8 +224,12 @@ def promotion(made: pb.Promotion) -> Promotion:
     )
 
 
-def result(row: ReplayedRow) -> Result:
+def result(row: ReplayedRow, answers: Answers | None = None) -> Result:
     before, after = row.baseline, row.candidate
+    repeat = None
+    if row.repeat_request_id:
+        status = cast(Literal["ok", "error"], row.repeat_status)
+        repeat = Repeat(request_id=row.repeat_request_id, status=status, similarity=row.repeat_similarity)
     return Result(
         row=row.row,
         request_id=row.request_id,
@@ -210,10 +242,28 @@ def result(row: ReplayedRow) -> Result:
         lowest_cost_usd=_usd(row.candidate_cost_low_nano),
         highest_cost_usd=_usd(row.candidate_cost_high_nano),
         similarity=row.similarity,
+        embedder=row.embedder or None,
+        candidate_request_id=row.candidate_request_id or None,
+        repeat=repeat,
         weight=row.weight,
         run=row.cluster or None,
         reproduced=row.reproduced,
         candidate_trace=from_json(row.trace),
+        answers=answers,
+    )
+
+
+def answers_of(row: ReplayedRow, logged: Mapping[str, LoggedAnswer]) -> Answers:
+    """Of one row, from what the log has by request id."""
+    before = logged.get(row.request_id)
+    bodies = [logged.get(each) for each in (row.request_id, row.candidate_request_id, row.repeat_request_id)]
+    baseline, candidate, repeat = (readable(each.response_body) if each else None for each in bodies)
+    return Answers(
+        request_body=readable(before.request_body) if before else None,
+        baseline=baseline,
+        candidate=candidate,
+        repeat=repeat,
+        baseline_trace=readable(before.trace) if before else None,
     )
 
 
@@ -233,24 +283,6 @@ def similarity_histogram(scores: Scores, threshold: float) -> Histogram:
         agreement=share,
         agreement_ci_95={"lower": interval.lower, "upper": interval.upper},
         headline=words or "no pair is scored: only experiments with responses compare answers",
-    )
-
-
-def preflight(found: pb.PreflightResponse) -> Preflight:
-    estimate = Estimate(
-        estimatedCostUsd=usd(found.estimated_cost_nano),
-        effectiveSampleSize=found.effective_sample_size,
-        rowCountInWindow=found.rows_in_window,
-        perCallEstimateUsd=usd(found.per_call_nano),
-        embeddingCostUsd=usd(found.embedding_cost_nano),
-        notes=list(found.notes),
-    )
-    return Preflight(
-        estimate=estimate,
-        spendCapUsd=usd(found.spend_cap_nano),
-        suggestedSpendCapUsd=usd(found.suggested_spend_cap_nano),
-        requiresConfirmation=found.requires_confirmation,
-        autoCancelRatio=found.auto_cancel_ratio,
     )
 
 
@@ -282,12 +314,33 @@ def _head(record: pb.ExperimentRecord) -> dict[str, object]:
             config=wanted.config or None,
         ),
         "run_tag": spec.run_tag,
+        "sample": _sample(spec.sample) if spec.HasField("sample") else None,
+        "pilot_size": spec.pilot.size if spec.HasField("pilot") else None,
+        "spend_cap_usd": usd(spec.spend_cap_nano) if spec.HasField("spend_cap_nano") else None,
+        "spent_usd": usd(record.spent_nano),
         "seed": record.seed,
+        "schedule_id": record.schedule_id or None,
+        "verdict": verdict_of(record),
         "created_by": record.created_by,
         "created_at": moment(record.created_at_us),
         "started_at": moment_or_none(record.started_at_us),
         "finished_at": moment_or_none(record.finished_at_us),
     }
+
+
+def _sample(wanted: pb.Sample) -> Sample:
+    return Sample(
+        size=wanted.size,
+        method=cast(Literal["random", "stratified", "semantic"], wanted.method),
+        tag=wanted.tag or None,
+        call_unchanged=wanted.call_unchanged,
+        aa_share=wanted.aa_share,
+    )
+
+
+def verdict_of(record: pb.ExperimentRecord) -> Verdict | None:
+    facts = from_json(record.verdict_json)
+    return cast(Verdict, facts["verdict"]) if isinstance(facts, dict) else None
 
 
 def _side(side: ReplayedSide) -> Side:

@@ -113,10 +113,10 @@ def log(row: LogRow) -> Log:
 def log_detail(record: LogRecord) -> LogDetail:
     """A request with everything."""
     own = {
-        "trace": _readable(record.trace),
+        "trace": readable(record.trace),
         "attempt_log": [_attempt(each) for each in record.attempts],
-        "request_body": _readable(record.request_body),
-        "response_body": _readable(record.response_body),
+        "request_body": readable(record.request_body),
+        "response_body": readable(record.response_body),
     }
     return LogDetail.model_validate({**_fields(record.row), **own})
 
@@ -173,7 +173,7 @@ def _ms(micros_or_none: int | None) -> float | None:
     return None if micros_or_none is None or micros_or_none < 0 else micros_or_none / 1000
 
 
-def _readable(body: bytes) -> JsonValue:
+def readable(body: bytes) -> JsonValue:
     """JSON where it is that, else text; null where nothing was kept."""
     if not body:
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from modelux.events.v1.experiment_pb2 import ExperimentPair, ExperimentScore
 from modelux_replay.plan import PAIRS, RESULTS
@@ -56,10 +57,7 @@ def gather(work: Gathering) -> Done:
     """
     scores = _by_row(work.scores)
     drawn = {row["request_id"]: row for row in _read(work.drawn).to_pylist()}
-    rows = [
-        _gathered(row, drawn[row["request_id"]], scores)
-        for row in _read(work.results).select(RESULTS.names).to_pylist()
-    ]
+    rows = [_gathered(row, drawn[row["request_id"]], scores) for row in _whole(_read(work.results)).to_pylist()]
     schema = RESULTS
     for name in ANSWERS:
         schema = schema.append(pa.field(name, pa.string()))
@@ -90,7 +88,8 @@ def pilot_pairs(results: bytes, drawn: bytes, scores: tuple[bytes, ...]) -> byte
 def _gathered(row: Values, place: Values, scores: Mapping[tuple[object, str], ExperimentScore]) -> Values:
     found = row | _NO_CALL | {"row": place["row"], "stratum": place["stratum"], "weight": place["weight"]}
     if not place["asked"]:
-        return found
+        same = row["evidence"] == "reused" and row["baseline_status"] == "ok"
+        return found | ({"similarity": 1.0} if same else {})
     score = scores.get((place["row"], "candidate"))
     if score is None or score.pair.outcome not in ANSWERED:
         return found | _UNKNOWN | {"candidate_error_code": _unanswered(score)}
@@ -135,6 +134,13 @@ def _alike(score: ExperimentScore) -> float | None:
 def _by_row(scores: Iterable[bytes]) -> dict[tuple[object, str], ExperimentScore]:
     told = (ExperimentScore.FromString(each) for each in scores)
     return {(each.pair.row, each.pair.side): each for each in told}
+
+
+def _whole(told: pa.Table) -> pa.Table:
+    """Results as they were before `pool.split_traces`: a table of `RESULTS`."""
+    head = pc.fill_null(pc.cast(told.column("trace_head"), pa.binary()), b"")
+    traces = pc.binary_join_element_wise(head, told.column("trace"), b"")
+    return told.set_column(told.schema.get_field_index("trace"), "trace", traces).select(RESULTS.names)
 
 
 def _read(stream: bytes) -> pa.Table:

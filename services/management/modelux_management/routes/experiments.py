@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import Query as QueryParameters
@@ -11,32 +12,40 @@ from pydantic import Field, JsonValue
 
 from modelux.replay.v1 import replay_pb2 as pb
 from modelux_contracts.errors import Problem, ProblemError
-from modelux_management.authorized import Authorized, Routes
+from modelux_management.authorized import Authorized, Caller, Routes
 from modelux_management.experiment_views import (
     Evidence,
     Experiment,
     ExperimentHead,
     Histogram,
-    Preflight,
     Promoted,
     Result,
     Status,
+    answers_of,
     experiment,
     experiment_head,
-    preflight,
     promotion,
     result,
     similarity_histogram,
 )
+from modelux_management.preflight_views import Preflight, preflight
 from modelux_management.replays import Replays
 from modelux_management.wire import Body, Data, Listing, NanoUsd, PageQuery, Query, listing
-from modelux_store.experiments import RowFilter, Sort
+from modelux_store.experiments import ReplayedRow, RowFilter, Sort
 from modelux_store.logs import InvalidCursor
 
 routes = Routes("experiments")
 
+CRITERIA = "What it must show: {logic: and | or, min_sample_size, predicates: [{metric, op, value, params}]}."
+
 _Text = Annotated[str, Field(max_length=200)]
+_MOST_ANSWERS = 50
 _Share = Annotated[float | None, Field(ge=0, le=1)]
+
+
+def criteria_json(criteria: JsonValue) -> bytes:
+    """As the replay service takes them; null: none."""
+    return b"" if criteria is None else json.dumps(criteria).encode()
 
 
 class FilterBody(Body):
@@ -66,16 +75,13 @@ class PilotBody(Body):
     size: int = Field(ge=-(2**31), le=2**31 - 1, description="10 to 1,000; 50 are enough for most candidates.")
 
 
-class WantedExperiment(Body):
-    """What to replay, and under which policy."""
+class Replayed(Body):
+    """Which requests are replayed under which policy, whatever the window."""
 
-    project_id: _Text = ""
     candidate_policy: _Text = Field("", description="A strategy, e.g. single. Left out where a reference says it all.")
     candidate_config: JsonValue = Field(
         None, description='The fields of the policy, e.g. {"model": "gpt-4o-mini"}, or "@slug" or "@slug:version".'
     )
-    window_start: _Text = Field("", description="ISO 8601 with an offset.")
-    window_end: _Text = Field("", description="ISO 8601 with an offset; not in the window itself.")
     mode: _Text = Field("", description="routing_only or with_responses.")
     filter: FilterBody | None = None
     sample: SampleBody | None = None
@@ -87,18 +93,30 @@ class WantedExperiment(Body):
         """As the replay service takes it, which checks every field."""
         wanted = self.filter or FilterBody.model_validate({})
         return pb.ExperimentSpec(
-            project_id=self.project_id,
             mode=self.mode,
             candidate_policy=self.candidate_policy,
             candidate_config_json=json.dumps(self.candidate_config).encode(),
-            window_start=self.window_start,
-            window_end=self.window_end,
             filter=pb.Filter(**wanted.model_dump()),
             sample=pb.Sample(**self.sample.model_dump()) if self.sample else None,
             pilot=pb.Pilot(size=self.pilot.size) if self.pilot else None,
             spend_cap_nano=self.spend_cap_usd,
             run_tag=self.run_tag,
         )
+
+
+class WantedExperiment(Replayed):
+    """What to replay, and under which policy."""
+
+    project_id: _Text = ""
+    window_start: _Text = Field("", description="ISO 8601 with an offset.")
+    window_end: _Text = Field("", description="ISO 8601 with an offset; not in the window itself.")
+    success_criteria: JsonValue = Field(None, description=CRITERIA)
+
+    def spec(self) -> pb.ExperimentSpec:
+        spec = super().spec()
+        spec.project_id, spec.criteria_json = self.project_id, criteria_json(self.success_criteria)
+        spec.window_start, spec.window_end = self.window_start, self.window_end
+        return spec
 
 
 class CreateExperiment(WantedExperiment):
@@ -133,6 +151,9 @@ class ResultsQuery(PageQuery):
     evidence: Evidence | None = None
     candidate_model: _Text = ""
     run: _Text = Field("", description="Only rows of this run.")
+    include: Literal["", "answers"] = Field(
+        "", description="answers: with what was asked and answered on both sides; at most 50 rows a page then."
+    )
     min_similarity: _Share = Field(None, description="Either bound leaves out rows without a score.")
     max_similarity: _Share = None
 
@@ -181,6 +202,8 @@ async def list_experiment_results(
     caller: Authorized, experiment_id: str, query: Annotated[ResultsQuery, QueryParameters()], request: Request
 ) -> Listing[Result]:
     replays = _replays(request)
+    if query.include and query.limit > _MOST_ANSWERS:
+        raise _too_many_answers(query.limit)
     await replays.ask(caller, pb.GetRequest(id=experiment_id), pb.GetResponse)
     wanted = RowFilter(
         organization_id=caller.organization_id,
@@ -198,7 +221,8 @@ async def list_experiment_results(
         fault = {"field": "cursor", "message": error.message, "hint": error.hint}
         detail = f"cursor: {error.message}"
         raise ProblemError(Problem(422, "invalid_cursor", "Invalid request", detail, error.hint, (fault,))) from error
-    return listing([result(row) for row in page.rows], page.next_cursor or "")
+    rows = await _with_answers(replays, caller, page.rows) if query.include else [result(row) for row in page.rows]
+    return listing(rows, page.next_cursor or "")
 
 
 @routes.endpoint(
@@ -238,6 +262,18 @@ async def promote_experiment(
     )
     found = await _replays(request).ask(caller, wanted, pb.PromoteResponse)
     return Data(data=Promoted(promotion=promotion(found.promotion), experiment=experiment(found.experiment)))
+
+
+async def _with_answers(replays: Replays, caller: Caller, rows: Sequence[ReplayedRow]) -> list[Result]:
+    named = (each for row in rows for each in (row.request_id, row.candidate_request_id, row.repeat_request_id))
+    logged = await replays.rows.answers(caller.organization_id, [each for each in named if each])
+    return [result(row, answers_of(row, logged)) for row in rows]
+
+
+def _too_many_answers(limit: int) -> ProblemError:
+    message, hint = f"{limit} is above {_MOST_ANSWERS}, the most with answers", "Follow next_cursor for more."
+    fault = {"field": "limit", "message": message, "hint": hint}
+    return ProblemError(Problem(422, "invalid_request", "Invalid request", f"limit: {message}", hint, (fault,)))
 
 
 def _replays(request: Request) -> Replays:
