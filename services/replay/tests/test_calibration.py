@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from made_log import MINI, STRONG, Maker, calls_of, plan_for, rows_of
 
 from experiment_core.projection.draws import row_keys
-from modelux_replay.calibration import ENOUGH, Asked, Ratios
+from modelux_replay.calibration import ENOUGH, Asked, Ratios, stratum, with_strata
 from modelux_replay.plan import PAIRS, Plan
 from modelux_replay.pool import stream_of
 from modelux_replay.simulate import prepare
@@ -131,6 +131,20 @@ def test_nothing_is_corrected_that_is_not_known() -> None:
     for known in (None, pairs(60, 30.0)):
         rows = prepare(plan(pilot=known))(rows_of(failed, trace=b""), 0).to_pylist()
         assert max(row["candidate_output_tokens"] for row in rows) < 2_000
+
+
+def test_pairs_have_the_strata_of_their_requests() -> None:
+    rows = rows_of([EVENTS[0], EVENTS[1]], needs=["vision", "tools"])
+    named = pa.concat_tables([pairs(1, 1.5, request_id=EVENTS[0].request_id), pairs(1, 1.5, request_id="other")])
+    for tag, told in (("tier", f"tools,vision {EVENTS[0].tags['tier']}"), ("absent", "tools,vision")):
+        assert with_strata(named, rows, tag).column("stratum").to_pylist() == [told, ""]
+    assert stratum([], "gold") == "gold"
+
+
+def test_nothing_learned_changes_nothing() -> None:
+    asked = Asked(row_keys(1, ["a"]), [STRONG], [MINI], [""], np.array([5.0]), np.array([7.0]))
+    found = Ratios().expected(asked)
+    assert (found.input.tolist(), found.output.tolist(), found.length.tolist()) == ([5.0], [7.0], [7.0])
 
 
 @settings(max_examples=6, deadline=None)

@@ -105,6 +105,13 @@ def test_the_summary_has_them_where_the_log_was_split() -> None:
     assert summed([result(n, "reused") for n in range(50)])["off_policy"] is None
 
 
+def test_requests_of_one_length_teach_a_level_alone() -> None:
+    rows, propensity = logged(1, 4000, 0.5)
+    alike = replace(rows.baseline, input_tokens=np.full(4000, 500))
+    found = estimates(replace(rows, baseline=alike), propensity)["estimates"]["cost_usd"]["doubly_robust"]
+    assert found["value"] == pytest.approx(TRUE_COST / 1e9, rel=0.1)
+
+
 SPLIT = list(Maker(200, configs=["ab_test"], budget_every=0).events())
 
 

@@ -7,7 +7,8 @@ import pytest
 from summed_tables import result, summed
 
 from modelux.events.v1.experiment_pb2 import ExperimentCompleted
-from modelux_replay.plan import PAIRS
+from modelux_replay.plan import PAIRS, RESULTS
+from modelux_replay.pool import SUMMARY_COLUMNS, stream_of
 from modelux_replay.summaries import Told, sum_up
 
 CALLED = Told(with_responses=True, embedder="lexical-v1")
@@ -118,6 +119,40 @@ def test_a_projection_says_what_it_rests_on() -> None:
     (route,) = known["routes"]
     assert (route["baseline"], route["candidate"], route["rows"]) == ("gpt-4o", "gpt-4o-mini", 200)
     assert (route["input_ratio"], route["output_ratio"]) == (1.0, pytest.approx(63.9 / 50, abs=0.01))
+
+
+def test_runs_are_told_by_all_that_they_take() -> None:
+    """Four calls to a run; the last of every tenth run fails under the candidate."""
+    rows = [
+        result(n, "projected", cluster=f"run_{n // 4}", candidate_status="error" if n % 40 == 39 else "ok")
+        for n in range(800)
+    ]
+    found = summed(rows)["runs"]
+    assert (found["count"], found["requests"]) == (200, 800)
+    metrics = found["metrics"]
+    names = {"cost_usd", "calls", "latency_ms", "p50_latency_ms", "p95_latency_ms", "tokens", "success"}
+    assert set(metrics) == names
+    assert metrics["calls"]["baseline"]["value"] == metrics["calls"]["candidate"]["value"] == 4.0
+    assert metrics["cost_usd"]["percent"]["value"] == pytest.approx(-60, abs=0.01)
+    assert metrics["success"]["candidate"]["value"] == pytest.approx(0.9)
+    assert metrics["success"]["percentage_points"]["upper"] < 0
+    assert metrics["tokens"]["delta"]["value"] == 0.0
+    assert "200 of 200 runs go on after a call that the candidate answers" in found["refusal"]
+
+
+def test_runs_of_which_rows_are_drawn_are_no_claim() -> None:
+    found = summed([result(n, "projected", cluster=f"run_{n // 4}", weight=2.0) for n in range(80)])["runs"]
+    assert found["metrics"] is None
+    assert "no run is whole" in found["refusal"]
+    assert found["cost_percent"] == pytest.approx(-60, abs=0.01)
+
+
+def test_an_event_carries_the_numbers() -> None:
+    rows = pa.Table.from_pylist([result(n) for n in range(200)], RESULTS).select(SUMMARY_COLUMNS)
+    event = ExperimentCompleted()
+    sum_up(stream_of(rows), 1, 200).tell(event)
+    assert event.cost_delta_percent == pytest.approx(-60, abs=0.01)
+    assert (event.coverage, event.sentence.split(" [")[0]) == (1.0, "cheaper by 60 %")
 
 
 def test_nothing_came_in() -> None:

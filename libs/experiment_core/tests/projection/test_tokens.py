@@ -148,3 +148,24 @@ def test_a_past_of_long_answers_makes_drawn_lengths_longer_and_leaves_the_expect
     assert led.expected(*columns)[1].tolist() == model.expected(*columns)[1].tolist()
     expected = model.expected(*columns)[1]
     assert led.lengths.draw(expected, chance).mean() > 2 * model.lengths.draw(expected, chance).mean()
+
+
+def test_pairs_tell_which_rows_they_are_of() -> None:
+    known = pairs(1, 20).ordered()
+    keys = np.concatenate([known.key[[3, 11]], row_keys(0, ["elsewhere"])])
+    places, at = known.called(keys)
+    assert (places.tolist(), at.tolist()) == ([0, 1], [3, 11])
+    nothing = taken(known, slice(0, 0))
+    assert [len(each) for each in nothing.called(keys)] == [0, 0]
+
+
+def test_without_slopes_the_ratio_is_the_same_at_every_length() -> None:
+    rows = pairs(5, 60)
+    level = changed(rows, stratum=np.zeros(60, np.int64), output=np.full(60, 100.0))
+    bent, straight = (TokenModel.learn(level, slopes=slopes) for slopes in (True, False))
+    assert bent is not None
+    assert straight is not None
+    base = np.array([20.0, 200.0])
+    near, far = (model.expected(base * 5, base, np.zeros(2, np.int64))[1] for model in (bent, straight))
+    assert far[1] / far[0] == pytest.approx(201 / 21, rel=0.01)
+    assert near[1] / near[0] < 4
