@@ -15,7 +15,6 @@ from modelux_store.experiments import ExperimentRows
 
 A = TypeVar("A", bound=Message)
 
-_SERVICE = "modelux.replay.v1.ReplayService"
 _DEADLINE_S = 20.0
 """Counting a long window takes ClickHouse a while."""
 
@@ -28,7 +27,14 @@ class Replays:
     rows: ExperimentRows
 
     async def ask(self, caller: Caller, request: Message, answer: type[A]) -> A:
-        """Calls the operation that `request` belongs to. Raises `ProblemError`."""
+        """Calls the operation of experiments that `request` belongs to. Raises `ProblemError`."""
+        return await self._call("modelux.replay.v1.ReplayService", caller, request, answer)
+
+    async def schedule(self, caller: Caller, request: Message, answer: type[A]) -> A:
+        """Calls the operation of schedules that `request` belongs to. Raises `ProblemError`."""
+        return await self._call("modelux.replay.v1.ScheduleService", caller, request, answer)
+
+    async def _call(self, service: str, caller: Caller, request: Message, answer: type[A]) -> A:
         actor = pb.Actor(
             organization_id=caller.organization_id,
             key_id=caller.key_id,
@@ -37,4 +43,4 @@ class Replays:
             idempotency_key=caller.actor.idempotency_key,
         )
         request.actor.CopyFrom(actor)  # type: ignore[attr-defined]  # every request of the replay service has it
-        return await call(self.channel, _SERVICE, request, answer, timeout_s=_DEADLINE_S)
+        return await call(self.channel, service, request, answer, timeout_s=_DEADLINE_S)

@@ -13,7 +13,7 @@ from management_harness import Client, problem_of
 from modelux_config.operations import OPERATIONS
 from modelux_management.app import PREFIX, ROUTES, build_api
 from modelux_management.authorized import AuthorizedRoute, Routes
-from modelux_management.routes import experiment_scorecard, experiment_similar, experiments
+from modelux_management.routes import experiment_schedules, experiment_scorecard, experiment_similar, experiments
 from modelux_runtime.auth import ROLES, allows
 
 
@@ -50,6 +50,7 @@ def test_roles_of_routes_are_those_of_the_operations_behind_them() -> None:
     names |= {"get_me": OPERATIONS["AuthenticateKey"], "restore_routing_config": OPERATIONS["ArchiveRoutingConfig"]}
     own = {"list_logs", "get_log", "import_logs", "reprice_history"}
     replayed = (*experiments.routes.routes, *experiment_similar.routes.routes, *experiment_scorecard.routes.routes)
+    replayed += tuple(experiment_schedules.routes.routes)
     own |= {route.operation_id for route in replayed if isinstance(route, AuthorizedRoute)}
     for _, path, operation in operations():
         if operation["operationId"] not in own:

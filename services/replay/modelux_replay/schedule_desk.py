@@ -111,7 +111,8 @@ class ScheduleDesk:
         if request.spec.project_id != one.project_id:
             hint = "Create another schedule there."
             raise invalid([FieldError("projectId", "is another one: a schedule stays in its project", hint)])
-        spec = await self._checked(actor, request.spec, now_us)
+        # What cannot run any more can still be paused.
+        spec = request.spec if _pauses(request.spec, one.spec) else await self._checked(actor, request.spec, now_us)
         await self._note(actor, one, "updated", before=one.spec, after=spec)
         for _ in range(_TRIES):
             try:
@@ -194,6 +195,14 @@ class ScheduleDesk:
             detail = "The Idempotency-Key was used for another request."
             raise conflict("idempotency_key_reused", detail, "Send a new key.")
         return earlier
+
+
+def _pauses(asked: pb.ScheduleSpec, stored: pb.ScheduleSpec) -> bool:
+    """Whether that is all that is asked for."""
+    found = pb.ScheduleSpec()
+    found.CopyFrom(stored)
+    found.paused = True
+    return asked == found
 
 
 def _next(spec: pb.ScheduleSpec, now_us: int) -> int:

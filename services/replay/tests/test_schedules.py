@@ -65,6 +65,19 @@ async def test_pausing_resuming_and_another_time(schedules: Scheduling, clock: C
     assert resumed.updated_at_us == clock.us
 
 
+async def test_what_cannot_run_any_more_can_be_paused_and_not_resumed(schedules: Scheduling) -> None:
+    made, tenant = await schedules.create(), schedules.replay.tenant
+    (credential,) = (await tenant("ListCredentials")).credentials
+    await tenant("DeleteCredential", id=credential.id)
+    made.spec.paused = True
+    paused = await schedules.update(made.id, made.spec)
+    assert (paused.spec.paused, paused.next_at_us) == (True, 0)
+    paused.spec.paused = False
+    request = pb.UpdateScheduleRequest(id=made.id, spec=paused.spec)
+    problem = await schedules.refused(request, pb.UpdateScheduleResponse)
+    assert problem.errors[0]["field"] == "experiment.candidateConfig.model"
+
+
 async def test_a_deleted_one_is_gone(schedules: Scheduling) -> None:
     made = await schedules.create()
     await schedules.ask(pb.DeleteScheduleRequest(id=made.id), pb.DeleteScheduleResponse)
