@@ -33,6 +33,19 @@ By = Annotated[
     str, typer.Option(help="The tag whose values are the runs of an agent; shows what runs take. Left out: run_id.")
 ]
 Project = Annotated[str, typer.Option(help="Project id; may be left out where there is just one.")]
+SampleSize = Annotated[
+    int, typer.Option("--sample", min=0, help="Call the candidate with so many of the requests; spends money.")
+]
+Method = Annotated[str, typer.Option(help="How they are chosen: random, stratified or semantic.")]
+SampleTag = Annotated[str, typer.Option(help="With --method stratified: the tag that strata are told apart by.")]
+CallUnchanged = Annotated[
+    bool, typer.Option("--call-unchanged", help="Also call requests whose candidate makes the logged choice.")
+]
+AaShare = Annotated[
+    float, typer.Option(help="Ask the logged model once more for this share, e.g. 0.1: how far it differs from itself.")
+]
+Pilot = Annotated[int, typer.Option(min=0, help="Replay all, and call so many first to learn the candidate's tokens.")]
+SpendCap = Annotated[str, typer.Option(help="Dollars that calls may cost at most, e.g. 0.05; never crossed.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,27 @@ def wanted(api: Api, config: str, within: Window, chosen: Mapping[str, Any], by:
     """The body that creating and estimating have in common. Raises ModeluxError."""
     body = candidate(config) | {"windowStart": within.start, "windowEnd": within.end}
     return given(body | {"filter": chosen, "runTag": by, "projectId": project or only_project(api)})
+
+
+def paid(
+    size: int, method: str, tag: str, call_unchanged: bool, aa_share: float, pilot: int, spend_cap: str
+) -> dict[str, Any]:
+    """What of a body has to do with calls; nothing where none are asked for. Raises ModeluxError."""
+    if size and pilot:
+        raise ModeluxError("usage", "--sample and --pilot do not go together", hint="A sample is called as a whole.")
+    of_sample = {"method": method, "tag": tag, "callUnchanged": call_unchanged or None, "aaShare": aa_share or None}
+    if not size and given(of_sample):
+        raise ModeluxError("usage", "there is no sample to choose", hint="Say how many requests with --sample=1000.")
+    sample = given({"size": size} | of_sample) if size else None
+    piloting = {"size": pilot} if pilot else None
+    return given(
+        {
+            "mode": "with_responses" if size else "",
+            "sample": sample,
+            "pilot": piloting,
+            "spendCapUsd": spend_cap.removeprefix("$"),
+        }
+    )
 
 
 def given(body: Mapping[str, Any]) -> dict[str, Any]:

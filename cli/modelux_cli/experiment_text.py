@@ -33,7 +33,9 @@ def experiment_lines(row: Row, width: int | None = None) -> Iterator[str]:
         yield f"{_MARGIN}only: {wanted}"
     for made in row["promotions"]:
         yield f"{_MARGIN}promoted: {_promoted(made)}, {made['at']}"
-    if row["status"] == "completed":
+    if row["spend_cap_usd"]:
+        yield f"{_MARGIN}spent: {usd(row['spent_usd'])} of {usd(row['spend_cap_usd'])}"
+    if row["sentence"]:
         yield from outcome_lines(row, width)
     else:
         yield f"{_MARGIN}window: {_window(row)}"
@@ -51,6 +53,10 @@ def outcome_lines(row: Row, width: int | None = None, *, per_run: bool = True) -
         yield from _columns(_compared(row, per_run=per_run), width)
         yield ""
     yield f"{_MARGIN}{row['sentence']}"
+    if row["similarity"]:
+        yield f"{_MARGIN}answers: {row['similarity']['sentence']}, by {row['similarity']['embedder'] or 'no embedder'}"
+    if row["stopped_early"]:
+        yield f"{_MARGIN}stopped early: {row['stopped_early']['sentence']}"
     yield f"{_MARGIN}evidence: {_evidence(coverage)}"
     yield f"{_MARGIN}self-check: {row['self_check']['sentence']}"
     if row["projection"]:
@@ -82,8 +88,20 @@ def promoted_lines(made: Row) -> Iterator[str]:
 def preflight_lines(found: Row) -> Iterator[str]:
     estimate = found["estimate"]
     rows, replayed = estimate["rowCountInWindow"], estimate["effectiveSampleSize"]
-    yield f"{rows:,} requests in the window, {replayed:,} of them replayed"
-    yield f"estimated cost {usd(estimate['estimatedCostUsd'])}"
+    calls, cost_usd = estimate["calls"], estimate["estimatedCostUsd"]
+    yield f"{rows:,} requests in the window, {replayed:,} of them replayed" + (f", {calls:,} called" if calls else "")
+    yield f"estimated cost {usd(cost_usd)}" + (f", {usd(estimate['perCallEstimateUsd'])} a call" if calls else "")
+    if estimate["embeddingCostUsd"]:
+        yield f"comparing the answers {usd(estimate['embeddingCostUsd'])} more"
+    if calls:
+        allowed = usd(found["spendCapUsd"])
+        yield f"suggested: --spend-cap {found['suggestedSpendCapUsd']:g}; the project allows {allowed}"
+    if found["requiresConfirmation"]:
+        yield f"the cap is below {found['autoCancelRatio']:g} times the estimate: it may end the experiment early"
+    if estimate["detectableCostPercent"]:
+        rate, percent = estimate["detectableRatePoints"], estimate["detectableCostPercent"]
+        told = f"likely to show changes of the mean cost from {percent:.1f}%"
+        yield told + (f" and of rates from {rate:.1f} percentage points on" if rate else " on")
     yield from estimate["notes"]
 
 

@@ -47,6 +47,13 @@ def create(
     only_status: request.OnlyStatus = "",
     end_user: request.EndUser = "",
     by: request.By = "",
+    sample: request.SampleSize = 0,
+    method: request.Method = "",
+    sample_tag: request.SampleTag = "",
+    call_unchanged: request.CallUnchanged = False,
+    aa_share: request.AaShare = 0.0,
+    pilot: request.Pilot = 0,
+    spend_cap: request.SpendCap = "",
     name: Annotated[str, typer.Option(help="Left out: the candidate and the window.")] = "",
     hypothesis: Annotated[str, typer.Option(help="What it is meant to answer; shown beside the result.")] = "",
     project: request.Project = "",
@@ -61,6 +68,7 @@ def create(
         chosen = request.only(tag, only_model, only_provider, only_config, only_status, end_user)
         api = connect(url, key, data_dir)
         body = request.wanted(api, config, within, chosen, by, project)
+        body |= request.paid(sample, method, sample_tag, call_unchanged, aa_share, pilot, spend_cap)
         body |= request.given({"name": name or f"{config.strip()} over {within.words}"[:200], "hypothesis": hypothesis})
         made = api.send("POST", "/experiments", body)["data"]
         _show(made, [made["id"]], json)
@@ -78,20 +86,29 @@ def preflight(
     only_config: request.OnlyConfig = "",
     only_status: request.OnlyStatus = "",
     end_user: request.EndUser = "",
+    sample: request.SampleSize = 0,
+    method: request.Method = "",
+    sample_tag: request.SampleTag = "",
+    call_unchanged: request.CallUnchanged = False,
+    aa_share: request.AaShare = 0.0,
+    pilot: request.Pilot = 0,
+    spend_cap: request.SpendCap = "",
     project: request.Project = "",
     json: _Json = False,
     url: _Url = "",
     key: _Key = "",
     data_dir: _Data = None,
 ) -> None:
-    """Check an experiment and tell what it would replay, without starting it."""
+    """Check an experiment and tell what it would replay, call and cost, without starting it."""
     from modelux_cli.experiment_text import preflight_lines
 
     with reporting():
         within = request.window(replay, start, end, datetime.now(UTC))
         chosen = request.only(tag, only_model, only_provider, only_config, only_status, end_user)
         api = connect(url, key, data_dir)
-        found = api.send("POST", "/experiments/preflight", request.wanted(api, config, within, chosen, "", project))
+        body = request.wanted(api, config, within, chosen, "", project)
+        body |= request.paid(sample, method, sample_tag, call_unchanged, aa_share, pilot, spend_cap)
+        found = api.send("POST", "/experiments/preflight", body)
         _show(found["data"], preflight_lines(found["data"]), json)
 
 

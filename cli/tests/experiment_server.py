@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 
 from modelux.replay.v1 import replay_pb2 as pb
 from modelux_cli.main import app
-from modelux_management.experiment_views import experiment, preflight, promotion, result, similarity_histogram
+from modelux_management.experiment_views import experiment, promotion, result, similarity_histogram
+from modelux_management.preflight_views import preflight
 from modelux_management.routes.experiment_scorecard import ScorecardQuery
 from modelux_management.routes.experiments import CreateExperiment, HistogramQuery, Promote, ResultsQuery
 from modelux_management.scorecard_views import scorecard
@@ -117,10 +118,7 @@ class Handler(BaseHTTPRequestHandler):
                 return {"data": record("pending", rows_total=0)}
             case "POST", "/preflight":
                 CreateExperiment.model_validate(body)
-                estimate = pb.PreflightResponse(
-                    rows_in_window=81, effective_sample_size=81, notes=["Nothing is spent."]
-                )
-                return {"data": preflight(estimate).model_dump(mode="json")}
+                return {"data": preflight(_ESTIMATES[body.get("mode", "")]).model_dump(mode="json")}
             case "GET", "":
                 return _page([self.server.looks[-1]] * 3, query)
             case "GET", "/sim_1":
@@ -152,6 +150,23 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Keeps the test's output clean."""
+
+
+_FREE = {"rows_in_window": 81, "effective_sample_size": 81, "notes": ["Nothing is spent."]}
+_PAID = pb.PreflightResponse(
+    **_FREE,  # type: ignore[arg-type]  # fields by name
+    calls=60,
+    estimated_cost_nano=300_000,
+    per_call_nano=5_000,
+    embedding_cost_nano=1_600,
+    spend_cap_nano=50 * 10**9,
+    suggested_spend_cap_nano=50_000_000,
+    requires_confirmation=True,
+    auto_cancel_ratio=1.5,
+    detectable_rate_points=4.2,
+    detectable_cost_percent=7.1,
+)
+_ESTIMATES = {"": pb.PreflightResponse(**_FREE), "with_responses": _PAID}  # type: ignore[arg-type]  # as above
 
 
 def _page(rows: list[Row], query: dict[str, str]) -> Row:

@@ -38,9 +38,36 @@ def test_create_prints_the_id_alone(server: Server) -> None:
     ]
 
 
+def test_calls_are_asked_for_as_the_api_takes_them(server: Server) -> None:
+    window = ("--config=gpt-4o-mini", "--start", "2026-04-10T00:00:00Z")
+    sample = ("--sample=1000", "--method=stratified", "--sample-tag=agent", "--aa-share=0.1", "--call-unchanged")
+    run(server, "experiments", "create", *window, *sample, "--spend-cap=$0.05")
+    run(server, "experiments", "create", *window, "--pilot=50", "--spend-cap=1")
+    called, piloted = server.bodies
+    assert (called["mode"], called["spendCapUsd"]) == ("with_responses", "0.05")
+    choice = {"method": "stratified", "tag": "agent", "callUnchanged": True, "aaShare": 0.1}
+    assert called["sample"] == {"size": 1_000, **choice}
+    assert (piloted["pilot"], piloted["spendCapUsd"]) == ({"size": 50}, "1")
+    assert "mode" not in piloted
+    for wrong in (("--sample=1000", "--pilot=50"), ("--method=random",)):
+        assert run(server, "experiments", "create", *window, *wrong).exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("words", "lines"),
     [
+        (
+            ["preflight", "--config=@agent-v3", "--sample=1000"],
+            [
+                "81 requests in the window, 81 of them replayed, 60 called",
+                "estimated cost $0.0003, $0.000005 a call",
+                "comparing the answers $0.0000016 more",
+                "suggested: --spend-cap 0.05; the project allows $50.00",
+                "the cap is below 1.5 times the estimate: it may end the experiment early",
+                "likely to show changes of the mean cost from 7.1% and of rates from 4.2 percentage points on",
+                "Nothing is spent.",
+            ],
+        ),
         (
             ["preflight", "--config=@agent-v3"],
             ["81 requests in the window, 81 of them replayed", "estimated cost $0.00", "Nothing is spent."],
