@@ -20,6 +20,7 @@ from live_budgets import CONFIGS as UNDER_BUDGETS
 from live_corpus import CONFIGS, LATER, Ask, asks, scenario
 from live_proxy import KEYS, Live, live_proxy
 from live_recorded import Recorded, recorded
+from live_simulated import Simulated, simulated
 
 from modelux_embedded.clickhouse import EmbeddedClickHouse, temporary_clickhouse
 from modelux_providers.catalog import PriceOverride
@@ -111,7 +112,9 @@ async def test_replay_equals_live(strategy: str, tmp_path: Path, analytics: Anal
         await live.idle()
         assert await live.store(analytics) == sent
         found = await recorded(analytics, live.archive)
+        again = [each async for each in simulated(analytics, live.archive, found)]
     assert len(found) == sent
+    as_it_was(again, found)
     for each in found:
         assert not list(differences(json.loads(each.stored), json.loads(each.again())))
         assert each.again() == each.stored
@@ -131,6 +134,8 @@ async def test_replay_equals_live_under_budgets(tmp_path: Path, analytics: Analy
         await live.idle()
         assert await live.store(analytics) == PHASE * 5
         found = await recorded(analytics, live.archive)
+        again = [each async for each in simulated(analytics, live.archive, found)]
+    as_it_was(again, found)
     for each in found:
         assert each.again() == each.stored
         agree(each)
@@ -138,6 +143,14 @@ async def test_replay_equals_live_under_budgets(tmp_path: Path, analytics: Analy
     assert [sign for sign in BUDGET_SIGNS if sign not in text] == []
     poor = [each for each in found if _way(_seen(budgets=())(each).again()) != _way(each.stored)]
     assert len(poor) > PHASE, "requests replay the same without budgets"
+
+
+def as_it_was(again: Sequence[Simulated], found: Sequence[Recorded]) -> None:
+    """The replay service too leaves the same traces, and says that each outcome is a logged one."""
+    assert len(again) == sum(each.row["outcome"] != "cancelled" for each in found)
+    for each in again:
+        assert not list(differences(json.loads(each.live.stored), each.trace))
+        assert (each.row["reproduced"], each.row["evidence"]) == (True, "reused")
 
 
 def differences(live: object, again: object, where: str = "") -> Iterator[str]:

@@ -17,6 +17,9 @@ Belief = Literal["drawn", "always", "never"]
 """Whether a cascade's rule believes an answer that nobody has read: as drawn for the row, or in every case."""
 
 PROJECTED = -1
+LOST_RACE = "lost_race"
+"""Error code of an attempt that another one made needless."""
+_NONE: frozenset[int] = frozenset()
 _BELIEVED = Answer(logprob_mean=0.0, traits=Traits("", json=True, refusal=False, score=1.0, matches=True))
 """Stands for an answer that shows whatever a rule asks."""
 
@@ -111,11 +114,30 @@ class Case:
             self.run.abandon(self.logged.trace.selection_reason)
             return
         self.step = step
-        self.outcomes = [self._recorded(attempt) for attempt in step.attempts]
+        ended = self._ended(step)
+        self.outcomes = [self._recorded(attempt, ended) for attempt in step.attempts]
         self.missing = [place for place, outcome in enumerate(self.outcomes) if outcome is None]
 
-    def _recorded(self, attempt: Attempt) -> Outcome | None:
-        """The outcome of the same attempt of the logged request: at the same target, and under the same timeout."""
+    def _ended(self, step: Step) -> frozenset[int]:
+        """The logged attempts that were cancelled and would be again: where the logged request took this very step,
+        whoever lost its race loses it again, and whom its run's end stopped is stopped again.
+        """
+        made, logged = len(self.ended), self.logged
+        end = made + len(step.attempts)
+        cancelled = [made + n for n, each in enumerate(logged.ended[made:end]) if each.kind == "cancelled"]
+        if not cancelled or self._assumed or self.matches != list(range(made)):
+            return _NONE
+        if [attempt.target for attempt in step.attempts] != [each.target for each in logged.ended[made:end]]:
+            return _NONE
+        if [attempt.timeout_ms for attempt in step.attempts] != list(logged.timeouts[made:end]):
+            return _NONE
+        races = self._read and step.mode == "race"
+        return frozenset([number for number in cancelled if races or logged.ended[number].error_code != LOST_RACE])
+
+    def _recorded(self, attempt: Attempt, ended: frozenset[int]) -> Outcome | None:
+        """The outcome of the same attempt of the logged request: at the same target, and under the same timeout. One
+        that was cancelled tells nothing, unless it would be again.
+        """
         logged, target = self.logged, attempt.target
         for number, outcome in enumerate(logged.ended):
             made = outcome.target
@@ -126,7 +148,7 @@ class Case:
                 continue
             self._used.add(number)
             bounded = number < len(logged.timeouts) and logged.timeouts[number] != attempt.timeout_ms
-            if bounded or outcome.kind == "cancelled":
+            if bounded or (outcome.kind == "cancelled" and number not in ended):
                 break
             self.matches.append(number)
             return outcome

@@ -75,7 +75,11 @@ def _excluded(excluded: Sequence[Excluded]) -> bytes:
 
 
 def _attempts(case: Case, decision: Decision, steps: Sequence[Step], ended: Sequence[Outcome]) -> list[StoredAttempt]:
-    starts = offsets(steps, ended) if len(ended) > 1 else [0.0]
+    trace = case.logged.trace
+    if trace is not None and case.as_logged:
+        starts = [attempt.started_ms for attempt in trace.attempts]
+    else:
+        starts = offsets(steps, ended) if len(ended) > 1 else [0.0]
     sent, traits = case.run.outcomes, decision.traits
     made = steps[0].attempts if len(steps) == 1 else [attempt for step in steps for attempt in step.attempts]
     found: list[StoredAttempt] = []
