@@ -25,11 +25,14 @@ _TAG_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class VerdictFilter:
-    """Which pairs. None means any. `consistent`: whether both orders said the same."""
+    """Which pairs. None means any. `replies`: of each pair, 1 or 2, as many orders as the run asks in: a pair that an
+    early end left with fewer says nothing. `consistent`: whether both orders said the same.
+    """
 
     organization_id: str
     experiment_id: str
     judge_run_id: str
+    replies: int
     verdict: str | None = None
     bucket: str | None = None
     consistent: bool | None = None

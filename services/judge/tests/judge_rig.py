@@ -21,6 +21,7 @@ from modelux.replay.v1 import replay_pb2 as replay
 from modelux_bus.base import Delivery, Message
 from modelux_bus.consume import consume
 from modelux_bus.memory import MemoryBus
+from modelux_calling.clock import Clock
 from modelux_calling.tenants import Tenants
 from modelux_contracts.errors import Problem, ProblemError
 from modelux_contracts.refusals import not_found
@@ -144,12 +145,19 @@ class Judging:
         found = await self.get(made.id)
         return found, json.loads(found.summary_json or b"{}")
 
-    async def refused(self, **fields: Any) -> Problem:
+    async def refused(self, key: str = "", **fields: Any) -> Problem:
         try:
-            await self.create(**fields)
+            await self.create(key, **fields)
         except ProblemError as error:
             return error.problem
         raise AssertionError("it was not refused")
+
+    async def event(self) -> JudgeCompleted:
+        """The event of the first end."""
+        async with asyncio.timeout(10):
+            while not self.completed:
+                await asyncio.sleep(0.01)
+        return self.completed[0]
 
     async def verdicts(self, run_id: str) -> list[dict[str, object]]:
         query = "SELECT * FROM judge_verdicts FINAL WHERE judge_run_id = {id:String} ORDER BY row, presented"
@@ -236,14 +244,20 @@ async def judging(
                 task.cancel()
 
 
-def process_of(database: Database, analytics: Analytics, calls: Calls, wrapped: Any = lambda kept: kept) -> Judging:
+def process_of(
+    database: Database,
+    analytics: Analytics,
+    calls: Calls,
+    wrapped: Any = lambda kept: kept,
+    clock: Clock | None = None,
+) -> Judging:
     """One process of the service. `wrapped` stands before what it keeps of its questions."""
     bus = MemoryBus()
     bank, neighbours = Bank(calls), Neighbours(experiment())
     project = calls.project
     tenants = Tenants(1, {}, {"proj_1": project})
     records, kept = JudgeRuns(database), wrapped(JudgeCalls(database))
-    caller = replace(calls.caller, source="judge")
+    caller = replace(calls.caller, source="judge", clock=clock or calls.caller.clock)
     ending = Ending(records, kept, analytics, bank, caller.clock.now_us)  # type: ignore[arg-type]
     runs = Runs(records, kept, analytics, caller, lambda: tenants, ending, pairs_at_a_time=4)
     desk = Desk(

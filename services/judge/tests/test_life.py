@@ -37,5 +37,5 @@ async def test_a_run_judges_each_pair_in_both_orders_and_tells_what_that_means_f
         assert {call.source for call in it.recorded} == {"judge"}
         assert summary["spend_usd"] * 1e9 == pytest.approx(sum(call.cost_nano for call in it.recorded))
         assert it.bank.closed == [f"bud_{found.id}"]
-        (event,) = it.completed
+        event = await it.event()
         assert (event.status, event.judged, event.worse) == ("completed", 50, traffic["worse"]["value"])

@@ -17,6 +17,7 @@ FROM (
         ORDER BY row, presented
     ) AS v
     GROUP BY row
+    HAVING length(said) = {replies:UInt8}
 )
 WHERE true /* conditions */
 ORDER BY row

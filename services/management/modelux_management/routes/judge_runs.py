@@ -164,9 +164,16 @@ async def list_judge_results(
     request: Request,
 ) -> Listing[Verdict]:
     judges = _judges(request)
-    await judges.ask(caller, pb.GetRequest(experiment_id=experiment_id, id=judge_run_id), pb.GetResponse)
+    one = pb.GetRequest(experiment_id=experiment_id, id=judge_run_id)
+    found = await judges.ask(caller, one, pb.GetResponse)
     wanted = VerdictFilter(
-        caller.organization_id, experiment_id, judge_run_id, query.verdict, query.bucket, query.consistent
+        caller.organization_id,
+        experiment_id,
+        judge_run_id,
+        replies=2 if found.run.spec.orders == "both" else 1,
+        verdict=query.verdict,
+        bucket=query.bucket,
+        consistent=query.consistent,
     )
     try:
         page = await judges.verdicts.page(wanted, limit=query.limit, cursor=query.cursor or None)
