@@ -11,6 +11,7 @@ from experiment_core.percentiles import Column
 from experiment_core.resampling import Units
 from modelux_replay.calibration import Ratios
 from modelux_replay.remaining import Projected, remaining
+from modelux_replay.summary_costs import routes_of
 from modelux_replay.summary_shapes import NANO, Json, estimate
 from modelux_replay.summary_table import floats, ints, text
 
@@ -42,14 +43,12 @@ def projection_check(simulated: bytes, called: bytes, history: pa.Table | None, 
 
 
 def _projected(table: pa.Table) -> Projected:
-    names = [text(table, f"{side}_model").to_numpy(zero_copy_only=False) for side in ("baseline", "candidate")]
-    models, codes = np.unique(np.concatenate(names).astype(np.str_), return_inverse=True)
-    baseline, candidate = np.split(codes.astype(np.int64), 2)
+    models, baseline, candidate = routes_of(table)
     cost, into, out = (
         ints(table, f"candidate_{name}").astype(np.float64) for name in ("cost_nano", "input_tokens", "output_tokens")
     )
     every = np.ones(len(table))
-    return Projected(baseline, candidate, every > 0, cost, into, out, every, models.tolist())
+    return Projected(baseline, candidate, every > 0, cost, into, out, every, models)
 
 
 def _latency(table: pa.Table, worked: Bools) -> Column:

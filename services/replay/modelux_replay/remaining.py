@@ -103,9 +103,10 @@ def percent_of(total: TotalCost, baseline_nano: float) -> Estimate:
 
 
 def _routes(rows: Projected) -> Iterator[tuple[int, int, Bools]]:
-    pairs = np.unique(np.stack([rows.baseline, rows.candidate]), axis=1).T.tolist() if len(rows.baseline) else []
-    for baseline, candidate in pairs:
-        yield baseline, candidate, (rows.baseline == baseline) & (rows.candidate == candidate)
+    count = max(len(rows.models), 1)
+    codes = rows.baseline * count + rows.candidate
+    for code in np.unique(codes).tolist():
+        yield code // count, code % count, codes == code
 
 
 def _share(

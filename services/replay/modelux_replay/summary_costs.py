@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from experiment_core.arrays import Ints, inner
 from experiment_core.summary import Summary
 from modelux_replay.calibration import Ratios
 from modelux_replay.remaining import Projected, Routed, percent_of, remaining
@@ -16,7 +17,8 @@ def bounds(table: pa.Table, found: Read) -> Json | None:
     """What the candidate costs at the least and at the most, where it may or may not escalate."""
     if not found.rows.evaluable().any():
         return None
-    low, high = (float(found.rows.weight @ ints(table, f"candidate_cost_{name}_nano")) for name in ("low", "high"))
+    costs = (ints(table, f"candidate_cost_{name}_nano").astype(np.float64) for name in ("low", "high"))
+    low, high = (inner(found.rows.weight, each) for each in costs)
     if low == high:
         return None
     return {"lowest_total_cost_usd": low / NANO, "highest_total_cost_usd": high / NANO}
@@ -30,14 +32,12 @@ def projection(table: pa.Table, found: Read, summary: Summary, ratios: Ratios) -
         return None
     evidence = text(table, "evidence").to_numpy(zero_copy_only=False)
     known = evidence != "not_evaluable"
-    names = [text(table, f"{side}_model").to_numpy(zero_copy_only=False)[known] for side in ("baseline", "candidate")]
-    models, codes = np.unique(np.concatenate(names).astype(np.str_), return_inverse=True)
-    baseline, candidate = np.split(codes.astype(np.int64), 2)
+    models, baseline, candidate = routes_of(table.filter(pa.array(known)))
     weight = found.rows.weight[known]
     costs, before = (ints(table, f"{side}_cost_nano")[known] * weight for side in ("candidate", "baseline"))
     into, out = (ints(table, f"candidate_{kind}_tokens")[known] * weight for kind in ("input", "output"))
     projected = evidence[known] == "projected"
-    left = remaining(Projected(baseline, candidate, projected, costs, into, out, weight, models.tolist()), ratios)
+    left = remaining(Projected(baseline, candidate, projected, costs, into, out, weight, models), ratios)
     return {
         "evidence": left.evidence,
         "rows": left.rows,
@@ -49,6 +49,13 @@ def projection(table: pa.Table, found: Read, summary: Summary, ratios: Ratios) -
         "assumes": left.assumes,
         "routes": [_route(each) for each in left.routes],
     }
+
+
+def routes_of(table: pa.Table) -> tuple[list[str], Ints, Ints]:
+    """Names of models, and for each row the places of the baseline's and of the candidate's among them."""
+    names = pa.concat_arrays([text(table, f"{side}_model") for side in ("baseline", "candidate")]).dictionary_encode()
+    baseline, candidate = np.split(names.indices.to_numpy().astype(np.int64), 2)
+    return names.dictionary.to_pylist(), baseline, candidate
 
 
 def _route(found: Routed) -> Json:

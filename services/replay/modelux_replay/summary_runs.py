@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from experiment_core.arrays import inner
 from experiment_core.rows import Rows
 from experiment_core.runs import Metric, replayed
 from modelux_replay.summary_shapes import NANO, Json, estimate
@@ -37,7 +38,8 @@ def per_run(rows: Rows, seed: int) -> Json | None:
     runs = len(np.unique(kept.cluster))
     if not runs:
         return None
-    before, after = (float(kept.weight @ side.cost_nano) for side in (kept.baseline, kept.candidate))
+    costs = (side.cost_nano.astype(np.float64) for side in (kept.baseline, kept.candidate))
+    before, after = (inner(kept.weight, each) for each in costs)
     found = replayed(rows, seed) if np.all(rows.weight == 1.0) else None
     return {
         "count": runs,
