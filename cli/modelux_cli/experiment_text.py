@@ -39,6 +39,8 @@ def experiment_lines(row: Row, width: int | None = None) -> Iterator[str]:
         yield from outcome_lines(row, width)
     else:
         yield f"{_MARGIN}window: {_window(row)}"
+    if row["verdict_facts"]:
+        yield f"{_MARGIN}verdict: {row['verdict_facts']['sentence']}"
 
 
 def outcome_lines(row: Row, width: int | None = None, *, per_run: bool = True) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from modelux_cli import budgets, embeddings, experiments, import_command, prices, simulate
+from modelux_cli import budgets, embeddings, experiments, import_command, prices, schedules, simulate
 
 app = typer.Typer(
     name="modelux",
@@ -22,6 +22,7 @@ app.add_typer(budgets.app, name="budget", hidden=True)
 app.add_typer(prices.app, name="prices")
 app.add_typer(embeddings.app, name="embeddings")
 app.add_typer(experiments.app, name="experiments")
+app.add_typer(schedules.app, name="schedules")
 app.command("simulate")(simulate.simulate)
 app.command("import")(import_command.import_file)
 
