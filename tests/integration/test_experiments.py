@@ -74,6 +74,8 @@ def test_from_preflight_to_promotion_and_back(product: Product, project: Project
     began_s = time.monotonic()
     until(answers_as(product, project, "gpt-4o-mini"), "the promoted version is served", LIVE_S, pause_s=0.01)
     assert time.monotonic() - began_s < LIVE_S
+    scores = product.manage("/experiments/scorecard", project_id=project.id).json()["data"]
+    assert scores["waiting"] == 1, "the promoted version has served next to nothing yet"
     config = promoted["routing_config_id"]
     assert product.manage(f"/routing-configs/{config}/rollback", method="POST").status == 200
     until(
