@@ -27,6 +27,7 @@ from modelux_contracts.topics import TOPICS, Topic
 
 POLICY = {"strategy": "single", "model": "gpt-4o-mini"}
 UNPRICED = "model-without-a-price"
+CALLED = 20
 _NUMBERS = count(1)
 JUDGED_S = 1.0
 """Ingest judges a target by ten attempts or more, and at most twice a second of the events' own time."""
@@ -120,6 +121,26 @@ def call_a_candidate(product: Product, project: Project) -> Callable[[Any], bool
     )
 
 
+def fail_a_schedule(product: Product, project: Project) -> Callable[[Any], bool]:
+    """Its one run is asked for what it does not show: that the candidate fails on 90 % more."""
+    project = product.project(f"edges {next(_NUMBERS)}", POLICY)
+    for _ in range(CALLED):
+        product.chat(project.key)
+    product.until_logged(project, CALLED)
+    impossible = {"metric": "error_rate_delta_pct", "op": ">=", "value": 90}
+    body = {
+        "name": "edges",
+        "projectId": project.id,
+        "cron": "0 6 * * *",
+        "window": "1h",
+        "experiment": {"candidatePolicy": "single", "candidateConfig": {"model": "gpt-4o-mini"}},
+        "successCriteria": {"predicates": [impossible], "min_sample_size": 5},
+    }
+    made = product.made("/experiment-schedules", body)
+    product.made(f"/experiment-schedules/{made['id']}/fire", {})
+    return lambda event: event.schedule_id == made["id"]
+
+
 def run_away(product: Product, project: Project) -> Callable[[Any], bool]:
     """A run that asks the same until it is refused: it loops, passes half of its cap, reaches it and is aborted."""
     tag = f"run_{next(_NUMBERS)}"
@@ -148,6 +169,7 @@ PRODUCE: Mapping[str, Callable[[Product, Project], Callable[[Any], bool]]] = {
     "experiment.commands": run_an_experiment,
     "experiment.results": run_an_experiment,
     "experiment.completed": run_an_experiment,
+    "experiment.regression_detected": fail_a_schedule,
     "experiment.samples": call_a_candidate,
     "experiment.calls": call_a_candidate,
     "experiment.pairs": call_a_candidate,
