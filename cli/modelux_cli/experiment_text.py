@@ -62,9 +62,12 @@ def outcome_lines(row: Row, width: int | None = None, *, per_run: bool = True) -
     yield f"{_MARGIN}evidence: {_evidence(coverage)}"
     yield f"{_MARGIN}self-check: {row['self_check']['sentence']}"
     if row["projection"]:
-        percent = row["projection"]["cost_percent"]
+        percent, pairs = row["projection"]["cost_percent"], row["projection"]["pairs"]
         told = f"cost {_change(percent['value'], '%')} {_between(percent)} with what is not known of its tokens"
-        yield f"{_MARGIN}projection: {told}"
+        rests = f" after {pairs:,} calls of both models ({row['projection']['evidence']})" if pairs else ""
+        yield f"{_MARGIN}projection: {told}{rests}"
+    if row["off_policy"]:
+        yield f"{_MARGIN}live split: {row['off_policy']['sentence']}"
     if row["cost_bounds"]:
         low, high = (cost(row["cost_bounds"][f"{end}_total_cost_usd"]) for end in ("lowest", "highest"))
         yield f"{_MARGIN}escalations: the candidate costs {low} to {high} in all, by how many calls escalate"

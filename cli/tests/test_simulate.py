@@ -64,6 +64,17 @@ def test_the_table_of_the_page_is_printed(server: Server) -> None:
     assert (shown.exit_code, shown.stderr) == (0, "")
 
 
+def test_what_calls_and_live_splits_taught_is_told(server: Server) -> None:
+    summary = json.loads(replayed())
+    summary["projection"] |= {"evidence": "pilot", "pairs": 50}
+    summary["off_policy"] = {"sentence": "1,234 requests of a live split say that it costs 90 µ$ [85, 95] a request"}
+    server.looks = [record(summary=json.dumps(summary))]
+    lines = run(server, "simulate", "--config=@agent-v3").stdout.splitlines()
+    (projection,) = [line for line in lines if line.startswith("  projection: ")]
+    assert projection.endswith(" with what is not known of its tokens after 50 calls of both models (pilot)")
+    assert "  live split: 1,234 requests of a live split say that it costs 90 µ$ [85, 95] a request" in lines
+
+
 def test_by_a_tag_it_tells_what_runs_take(server: Server) -> None:
     lines = run(server, "simulate", "--config=@agent-v3", "--by", "run_id").stdout.splitlines()
     assert server.bodies[0]["runTag"] == "run_id"
