@@ -97,5 +97,7 @@ async def test_a_pilot_calls_some_rows_and_the_replay_projects_the_others(acme: 
     assert len(sampler.called) == 20
     learned = sum(row % 10 != 9 for _, row, _ in sampler.called)  # every tenth request failed: it has no tokens
     assert json.loads(found.summary_json)["pilot"] == {"asked": 20, "answered": learned, "stopped_early": None}
+    projection = json.loads(found.summary_json)["projection"]
+    assert (projection["evidence"], projection["pairs"], projection["rows"]) == ("pilot", learned, 300)
     assert found.spent_nano == 20 * COST_NANO
     assert {row["evidence"] for row in await rows_of(runs, made.id)} == {"projected"}
