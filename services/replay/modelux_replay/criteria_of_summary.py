@@ -78,7 +78,8 @@ def thresholds(document: bytes) -> tuple[float, ...]:
     if not document:
         return ()
     found = parse_criteria(json.loads(document), FIELD)
-    return tuple(dict(each.params)["threshold"] for each in found.predicates if "threshold" in dict(each.params))
+    named = [dict(each.params).get("threshold") for each in found.predicates]
+    return tuple(dict.fromkeys(each for each in named if each is not None))
 
 
 def judged(criteria: Criteria) -> bool:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modelux_replay.checked import projection_check
+from modelux_replay.criteria_of_summary import thresholds
 from modelux_replay.experiments import Experiment
 from modelux_replay.observed import Gathering, gather
 from modelux_replay.plan import Plan
@@ -73,7 +74,8 @@ async def _written(
         columns.append(pa.ipc.open_stream(done.summary).read_all())
         rows += done.rows
     embedder = " and ".join(await runs.pairs.embedders(one.id))
-    told = Told(with_responses=True, stopped=known.stopped, embedder=embedder)
+    levels = thresholds(one.spec.criteria_json)
+    told = Told(with_responses=True, stopped=known.stopped, embedder=embedder, levels=levels)
     outcome = await runs.sum_up(one, columns, known.found, told)
     await runs.shown(one, rows, progress)
     sampling = {

@@ -13,7 +13,7 @@ from experiment_core.answers import compare_answers
 from experiment_core.intervals import proportion
 from experiment_core.resampling import Resampler
 from experiment_core.sentence import sentence
-from experiment_core.similarity import THRESHOLD
+from experiment_core.similarity import THRESHOLD, agreement
 from experiment_core.stopping import anytime
 from experiment_core.summary import Summary, summarise
 from modelux.events.v1.experiment_pb2 import ExperimentCompleted
@@ -38,6 +38,8 @@ class Told:
     """From where on two answers agree."""
     embedder: str = ""
     """What made the similarities."""
+    levels: tuple[float, ...] = ()
+    """Further thresholds, which success criteria ask for."""
     pilot: pa.Table | None = field(default=None, repr=False)
     """As the plan had it."""
     history: pa.Table | None = field(default=None, repr=False)
@@ -84,6 +86,7 @@ def sum_up(stream: bytes, seed: int, rows_in_window: int, excluded: int = 0, tol
     summary = summarise(found.rows, seed, told.threshold, confidence)
     units = found.rows.take(found.rows.evaluable()).units()
     answers = compare_answers(found.pairs(), Resampler(units, seed, confidence), told.threshold)
+    levels = [agreement(found.pairs().similarity, level, units, confidence) for level in told.levels]
     words = sentence(summary, answers)
     if told.stopped:
         words += f"; stopped early after {found.called:,} of {found.to_call:,} calls"
@@ -104,7 +107,7 @@ def sum_up(stream: bytes, seed: int, rows_in_window: int, excluded: int = 0, tol
         "projection": None if table is None else projection(table, found, summary, ratios),
         "routes": [shapes.route(each) for each in summary.routes],
         "off_policy": from_splits(found.rows, found.propensity),
-        "similarity": similarity(answers, found, told.embedder),
+        "similarity": similarity(answers, found, told.embedder, levels),
         "tail": {
             "top_1_percent_cost_share": summary.tail.top_share,
             "cost_percent_winsorised": shapes.estimate(summary.tail.winsorised_percent),

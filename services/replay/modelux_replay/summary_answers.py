@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from experiment_core.answers import Answers, Scored
 from experiment_core.sentence import amount, excess_in_words
+from experiment_core.similarity import Agreement
 from modelux_replay.summary_shapes import Json, estimate
 from modelux_replay.summary_table import Read
 
 
-def similarity(found: Answers, rows: Read, embedder: str) -> Json | None:
-    """None where no pair is scored and none was asked again. `embedder`: scores of another do not compare."""
+def similarity(found: Answers, rows: Read, embedder: str, levels: Sequence[Agreement] = ()) -> Json | None:
+    """None where no pair is scored and none was asked again. `embedder`: scores of another do not compare.
+
+    `levels`: the agreement of all pairs at further thresholds.
+    """
     if not found.all.agreement.scored and found.floor is None:
         return None
     agreement = found.all.agreement
@@ -20,6 +26,9 @@ def similarity(found: Answers, rows: Read, embedder: str) -> Json | None:
         "embedder": embedder or None,
         "called": {**_scored(found.called), "histogram": list(found.called.histogram)},
         "reused": found.reused,
+        "agreement_at": [
+            {"threshold": each.threshold, "scored": each.scored, **estimate(each.rate)} for each in levels
+        ],
         "floor": _floor(found, rows),
         "excess_disagreement": _excess(found),
         "sentence": _sentence(found),

@@ -163,3 +163,11 @@ def test_nothing_came_in() -> None:
     assert not event.HasField("cost_delta_percent")
     missing = [result(n, "not_evaluable", candidate_error_code="stopped") for n in range(5)]
     assert summed(missing, Told(True, CAP))["stopped_early"]["called"] == 0
+
+
+def test_agreement_is_told_at_the_thresholds_that_criteria_ask_for() -> None:
+    rows = [scored(n, 0.8, 200) for n in range(200)] + [result(n, "reused") for n in range(200, 400)]
+    found = summed(rows, Told(with_responses=True, levels=(0.2, 0.96)))["similarity"]["agreement_at"]
+    assert [(each["threshold"], each["scored"]) for each in found] == [(0.2, 400), (0.96, 400)]
+    assert [each["value"] for each in found] == pytest.approx([1.0, 0.5])
+    assert found[1]["lower"] < 0.5 < found[1]["upper"]
