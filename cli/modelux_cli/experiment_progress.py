@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from modelux_cli.api import Api
@@ -23,26 +24,34 @@ _PATIENCE = 5
 
 def wait(api: Api, experiment: Row) -> Row:
     """The experiment once it has ended, however it did. Raises ModeluxError."""
+    command = f"modelux experiments get {experiment['id']}"
+    return wait_for(api, f"/experiments/{experiment['id']}", experiment, command, lambda one: one)
+
+
+def wait_for(api: Api, path: str, found: Row, command: str, progress: Callable[[Row], Row]) -> Row:
+    """What stands at `path` once it has ended; `found`: as it stands now, which `command` shows. `progress`: what a bar
+    shows of it. Raises ModeluxError.
+    """
     pause, last, failures = *PAUSES_S, 0
     deadline = time.monotonic() + MOST_S
     bar = Bar(sys.stderr)
     try:
-        while experiment["status"] in ("pending", "running"):
-            bar.show(experiment)
+        while found["status"] in ("pending", "running"):
+            bar.show(progress(found))
             if time.monotonic() > deadline:
-                hint = f"See it with `modelux experiments get {experiment['id']}`."
-                raise ModeluxError("timed_out", f"{experiment['id']} has not ended in half an hour", hint=hint)
+                hint = f"See it with `{command}`."
+                raise ModeluxError("timed_out", f"{found['id']} has not ended in half an hour", hint=hint)
             time.sleep(pause)
             pause = min(pause * 1.5, last)
             try:
-                experiment, failures = api.get(f"/experiments/{experiment['id']}")["data"], 0
+                found, failures = api.get(path)["data"], 0
             except ModeluxError as error:
                 failures += 1
                 if error.code != "unreachable" or failures >= _PATIENCE:
                     raise
     finally:
         bar.clear()
-    return experiment
+    return found
 
 
 class Bar:
@@ -77,7 +86,7 @@ def bar(experiment: Row, columns: int) -> str:
         return str(experiment["status"])[: max(columns - 1, 0)]
     if columns < _NARROW:
         return percent[: max(columns - 1, 0)]
-    counted = f"{percent}  {done:,} of {total:,} requests"
+    counted = f"{percent}  {done:,} of {total:,} {experiment.get('unit', 'requests')}"
     room = min(columns, _WIDEST) - len(counted) - 4
     filled = min(round(share * room), room)
     return f"[{'#' * filled}{' ' * (room - filled)}] {counted}" if room > 0 else percent

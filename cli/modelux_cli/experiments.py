@@ -14,6 +14,7 @@ from urllib.parse import quote
 import typer
 
 from modelux_cli import experiment_request as request
+from modelux_cli import judge_runs
 from modelux_cli.api import Api, connect, only_project, reporting
 
 app = typer.Typer(
@@ -22,6 +23,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.add_typer(judge_runs.app, name="judge")
+app.command("label")(judge_runs.label)
 
 Row = dict[str, Any]
 _PAGE = 200
