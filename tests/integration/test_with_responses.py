@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from processes import until
-from stack import Product, Project
+from stack import Product, Project, suppress_unanswered
 
 CALLS = 40
 SLOW = 12
@@ -110,3 +110,35 @@ def test_a_cancelled_run_keeps_what_came_and_calls_no_more(product: Product) -> 
     assert found["status_reason"].startswith("Cancelled by a caller after ")
     calls = product.manage("/logs", project_id=slow.id, source="experiment", limit=200).json()["data"]
     assert len(calls) == found["coverage"]["evidence"]["observed"]
+
+
+def test_a_killed_process_calls_no_row_twice(product: Product) -> None:
+    killed = product.project("killed", {"strategy": "single", "model": "gpt-4o"})
+    product.manage(f"/projects/{killed.id}", {"experimentSampleMin": 1}, method="PATCH")
+    for number in range(CALLS):
+        messages = [{"role": "user", "content": f"Answer {'slowly' if number % 2 else 'now'}, {number}"}]
+        assert product.chat(killed.key, messages=messages, max_tokens=50).status == 200
+    product.until_logged(killed, CALLS)
+    made = product.made("/experiments", wanted(killed))
+
+    def logged() -> list[dict[str, Any]]:
+        with suppress_unanswered():
+            rows: list[dict[str, Any]] = product.manage(
+                "/logs", project_id=killed.id, source="experiment", limit=200
+            ).json()["data"]
+            return rows
+        return []
+
+    until(logged, "calls are made")
+    product.kill_child("config")
+    until(product.settled, "everything is back", 60)
+    found = ended(product, made)
+    assert (found["status"], found["status_reason"]) == ("completed", ""), found
+    evidence = found["coverage"]["evidence"]
+    assert evidence["observed"] + evidence["not_evaluable"] == CALLS
+    assert evidence["observed"] >= CALLS // 2
+    until(lambda: len(logged()) == CALLS, "every call is in the log")
+    rows = rows_of(product, found, limit=50)
+    interrupted = [row for row in rows if row["candidate"]["error_code"] == "interrupted"]
+    assert len(interrupted) == evidence["not_evaluable"]
+    assert len({row["candidate_request_id"] for row in rows if row["candidate_request_id"]}) == evidence["observed"]
