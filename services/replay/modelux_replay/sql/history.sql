@@ -1,8 +1,9 @@
 -- called: calls of both models on one request by earlier experiments, the newest of each route; an experiment is not its own
--- history, and a run that starts again has the same one
+-- history, and a run that starts again has the same one. Without FINAL, which would read every row there is: a request that comes twice
+-- counts once where ratios are learned.
 SELECT 'history' AS source, request_id, baseline_model, candidate_model, '' AS stratum, baseline_input_tokens, baseline_output_tokens,
     candidate_input_tokens, candidate_output_tokens, candidate_latency_us, 0.0 AS chance, toUnixTimestamp64Micro(started_at) AS at_us
-FROM experiment_rows FINAL
+FROM experiment_rows
 WHERE organization_id = {organization_id:String} AND project_id = {project_id:String} AND experiment_id < {id:String}
     AND written_at < fromUnixTimestamp64Micro({created_us:Int64}, 'UTC') AND evidence = 'observed' AND baseline_status = 'ok'
     AND candidate_status = 'ok' AND candidate_attempts = 1 AND baseline_model != candidate_model AND baseline_model != ''
