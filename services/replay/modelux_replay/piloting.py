@@ -48,7 +48,8 @@ async def pilot(runs: Runs, one: Experiment, plan: Plan, progress: Progress) -> 
     whole = window_of(one)
     before = await runs.pairs.draw(one.id)
     drawn = await _looked_at(runs, one) if before is None else before
-    chunks = await simulate(runs, one, whole, drawn, plan)
+    async with runs.simulating:
+        chunks = await simulate(runs, one, whole, drawn, plan)
     if before is None:
         drawn = await runs.pairs.keep_draw(one.id, chosen(drawn, chunks, one.spec.pilot.size, one.seed))
     progress.total = len(drawn)

@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 LIMIT_S = 30 * 60
 _ENDING_S = 120.0
 """What an experiment that calls its candidate always has to write what came."""
+_TRIES = 3
+"""How often an experiment that calls its candidate is run, where worker processes die under it."""
 _LOOK_S = 0.05
 _SHOWN_S = 60.0
 """How long to wait for ingest before an experiment counts as completed all the same."""
@@ -97,7 +99,8 @@ class Runs:
         except BrokenProcessPool:
             self.pool.reset()
             log.exception("a worker of experiment %s died", one.id)
-            await self._end(one, "failed", reason="A worker process died; it may have had too little memory.")
+            if not calls(one.spec) or one.epoch >= _TRIES:  # else it is taken up again: its calls are paid for
+                await self._end(one, "failed", reason="A worker process died; it may have had too little memory.")
         except Exception:
             log.exception("experiment %s failed", one.id)
             await self._end(one, "failed", reason="Something broke here; the log of the replay service tells what.")

@@ -39,7 +39,8 @@ async def with_responses(runs: Runs, one: Experiment, progress: Progress) -> Fou
     progress.total = len(drawn)
     await progress.tell()
     plan = await runs.plan(one, whole)
-    chunks = await simulate(runs, one, whole, drawn, plan)
+    async with runs.simulating:
+        chunks = await simulate(runs, one, whole, drawn, plan)
     if before is None:
         drawn = await runs.pairs.keep_draw(one.id, marked(drawn, chunks, one))
     unchanged = len(drawn) - sum(drawn.column("asked").to_pylist())

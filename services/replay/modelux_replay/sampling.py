@@ -72,7 +72,10 @@ async def draw_rows(runs: Runs, one: Experiment, whole: Window, askable: int) ->
 
 
 async def simulate(runs: Runs, one: Experiment, whole: Window, drawn: pa.Table, plan: Plan) -> list[Chunk]:
-    """What the candidate would do with each drawn row, as far as the log still has it. Raises `Unavailable`."""
+    """What the candidate would do with each drawn row, as far as the log still has it. Raises `Unavailable`.
+
+    Runs take turns with this, by `simulating`.
+    """
     chunks: list[Chunk] = []
     running: deque[tuple[pa.Table, asyncio.Task[Done]]] = deque()
 
@@ -81,7 +84,7 @@ async def simulate(runs: Runs, one: Experiment, whole: Window, drawn: pa.Table, 
         chunks.append(Chunk(log, await task))
 
     try:
-        async with runs.simulating, asyncio.TaskGroup() as tasks:
+        async with asyncio.TaskGroup() as tasks:
             with shared(plan) as path:
                 async for rows in _in_chunks(read_drawn(runs.analytics, whole, drawn)):
                     unit = Unit(runs.prepare, path, partial(read_stream, stream_of(rows)), 0, 1.0, constants_of(one))

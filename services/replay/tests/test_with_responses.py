@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from played import COST_NANO, EMBEDDER, Sampler, score_message, told
 from replay_harness import Clock, Replay, fill
 from responses_harness import CAP_NANO, WITH_RESPONSES, around, askable, may_call, prompt_sampler, rows_of
@@ -14,6 +17,7 @@ from modelux.config.v1 import admin_pb2 as config
 from modelux.events.v1.experiment_pb2 import ExperimentSamples, SampledRow
 from modelux.replay.v1 import replay_pb2 as pb
 from modelux_replay.experiments import SILENT_US
+from modelux_replay.pool import Pool
 from modelux_replay.runs import Runs
 
 
@@ -208,6 +212,55 @@ async def test_after_its_time_no_call_begins_and_what_came_is_kept(acme: Replay,
     found = await acme.get(made.id)
     assert (found.status, sampler.called) == ("cancelled", [])
     assert found.status_reason == "The time limit of 30 minutes was reached after 0 of 40 rows."
+
+
+@pytest.mark.parametrize("method", ["random", "stratified", "semantic"])
+async def test_where_nothing_can_be_asked_again_nothing_is_called(acme: Replay, runs: Runs, method: str) -> None:
+    await fill(runs.analytics, askable(acme, 5, request_body=b""))
+    made = await acme.create(**{**WITH_RESPONSES, "sample": {"size": 1_000, "method": method}})
+    sampler = prompt_sampler(runs)
+    async with around(runs, sampler):
+        await runs.run(made.id)
+    found = await acme.get(made.id)
+    assert (found.status, found.rows_total, sampler.units) == ("completed", 0, [])
+    summary = json.loads(found.summary_json)
+    assert summary["sentence"].startswith("nothing to compare")
+    assert summary["sampling"]["not_askable"] == 5
+
+
+class DyingPool:
+    """Its worker dies at the given piece of work, counted from 1."""
+
+    def __init__(self, pool: Pool, at: int) -> None:
+        self.workers = pool.workers
+        self.left = at
+        self._pool = pool
+
+    async def run(self, work: Any, *arguments: Any) -> Any:
+        self.left -= 1
+        if not self.left:
+            raise BrokenProcessPool
+        return await self._pool.run(work, *arguments)
+
+    def reset(self) -> None:
+        """Nothing is broken in truth."""
+
+
+async def test_a_worker_that_dies_after_the_calls_does_not_lose_them(acme: Replay, runs: Runs, clock: Clock) -> None:
+    await fill(runs.analytics, askable(acme, 20))
+    made = await acme.create(**WITH_RESPONSES)
+    sampler = prompt_sampler(runs)
+    # The draw, the simulation, and what gathers the answers.
+    dying: Any = DyingPool(runs.pool, at=3)
+    async with around(runs, sampler):
+        await replace(runs, pool=dying).run(made.id)
+        assert (await acme.get(made.id)).status == "running"
+        assert len(sampler.called) == 20
+        clock.us += SILENT_US + 1
+        handed_out = len(sampler.units)
+        await runs.run(made.id)
+    assert (await acme.get(made.id)).status == "completed"
+    assert len(sampler.units) == handed_out, "all is known already"
 
 
 async def test_every_end_closes_the_cap(acme: Replay, runs: Runs) -> None:
