@@ -34,6 +34,7 @@ class _Message(msgspec.Struct):
 
 class _Choice(msgspec.Struct):
     message: _Message | None = None
+    finish_reason: str | None = None
 
 
 class _Completion(msgspec.Struct):
@@ -47,13 +48,8 @@ def text_of(body: bytes) -> str:
     """What the first choice of a chat completion says, whole or as the events of a stream; then the tools it calls, as
     JSON that is the same for equal calls. Empty where the body is none.
     """
-    if body.startswith(b"data:"):
-        body = collect(event for event in body.split(b"\n\n") if event.startswith(b"data: {"))
-    try:
-        completion = _decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
-    message = completion.choices[0].message if completion.choices else None
+    first = _first(body)
+    message = first.message if first is not None else None
     if message is None:
         return ""
     content = message.content
@@ -63,6 +59,22 @@ def text_of(body: bytes) -> str:
         calls.append(message.function_call)
     called = _canonical([{"name": each.name, "arguments": _arguments(each)} for each in calls]) if calls else ""
     return "\n".join(part for part in (said or message.refusal or "", called) if part)[:LONGEST]
+
+
+def cut_at_limit(body: bytes) -> bool:
+    """Whether the first choice ended at its limit of tokens."""
+    first = _first(body)
+    return first is not None and first.finish_reason == "length"
+
+
+def _first(body: bytes) -> _Choice | None:
+    if body.startswith(b"data:"):
+        body = collect(event for event in body.split(b"\n\n") if event.startswith(b"data: {"))
+    try:
+        completion = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return completion.choices[0] if completion.choices else None
 
 
 def _arguments(function: _Function) -> object:

@@ -8,6 +8,7 @@ from time import perf_counter_ns
 
 from modelux.events.v1.request_pb2 import RequestCompleted
 from modelux_calling import blocked, failures, openai_schema, record
+from modelux_calling.answers import cut_at_limit
 from modelux_calling.asked import Asked
 from modelux_calling.attempts import Beginner
 from modelux_calling.blocked import Blocked
@@ -17,6 +18,7 @@ from modelux_calling.haste import Haste
 from modelux_calling.openai_shapes import ChatBody, EmbeddingsBody
 from modelux_calling.patience import Halt, Patience, Patient
 from modelux_calling.purse import Purse
+from modelux_calling.room import Room
 from modelux_calling.tenants import Project
 from modelux_providers.call import ProviderCall
 from modelux_providers.client import Client, Deadlines
@@ -65,6 +67,8 @@ class Called:
     """The code with which the caller of this forbade a further attempt, or its cap refused one."""
     refused_by: str | None
     """Id of the budget that had no room for the last attempt."""
+    cut: bool
+    """Whether the answer ended at a limit that we set because its budgets had no room for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class Caller:
     clock: Clock = field(default_factory=Clock)
     registry: Registry = field(default_factory=Registry)
     """Of these calls alone: they neither feel nor make the health that live traffic sees."""
+    room: Room = field(default_factory=Room)
 
     async def call(
         self,
@@ -113,11 +118,15 @@ class Caller:
         asked.call_id, asked.key_id = call_id or request.request_id, ""
         asked.purse = self._purse(asked, cap, ids, text=text)
         budgets = asked.purse.budgets if asked.purse is not None else ()
+        if asked.purse is not None and cap is not None:
+            asked.purse.room = self.room
         health = self.registry.view(self.clock.steady_ms())
         world = World(project.offers, health, project.policies, budgets, project.price_version, project.lineups)
         run = asked.run = Run(policy, request, world)
         beginner = Beginner(asked, self.client, self.deadlines, self.registry, self.clock)
-        patience = Patience(beginner, self.haste, halt, "" if cap is None else cap.id)
+        patience = Patience(
+            beginner, self.haste, halt, self.room, self.spending.spender.view, "" if cap is None else cap.id
+        )
         driven: Driven[Patient] = Driven()
         try:
             decision = await drive(run, patience.begin, driven, beginner.may_go_on)
@@ -179,7 +188,12 @@ class Caller:
             any(not _unsent(call, each) for call, each in zip(calls, outcomes, strict=True)),
             patience.halted,
             error.short.rule.id if isinstance(error, Blocked) and error.short is not None else None,
+            _lowered(asked.driven.selected) and cut_at_limit(answer),
         )
+
+
+def _lowered(call: ProviderCall | None) -> bool:
+    return call is not None and call.charge is not None and call.charge.clamped
 
 
 def request_of(

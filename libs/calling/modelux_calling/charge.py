@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from modelux_calling import blocked
 from modelux_calling.blocked import Blocked, Short
+from modelux_calling.room import Room
 from modelux_providers.dialects.base import ProviderError
 from routing_core import bounds
 from routing_core.bounds import Size
@@ -89,6 +90,7 @@ class Charge:
 
     __slots__ = (
         "_draw", "_held", "_price", "_size", "_spending", "_target", "bound_nano", "charged_nano", "clamped", "limit",
+        "room",
     )  # fmt: skip
 
     def __init__(
@@ -102,6 +104,7 @@ class Charge:
         self._price = price
         self.limit = limit
         self.clamped = False
+        self.room: Room | None = None
         self.bound_nano = size.cost(price, limit) if price is not None else 0
         self.charged_nano = 0
         self._held: Held | None = None
@@ -135,6 +138,8 @@ class Charge:
             got = await self._spending.spender.obtain(self._draw.wants(self.bound_nano))
             if isinstance(got, Held):
                 self._held = got
+                if self.room is not None:
+                    self.room.enter(self._budget_ids())
                 return None
             if got.reason == blocked.STORE_UNAVAILABLE:
                 return self._alone()
@@ -144,6 +149,17 @@ class Charge:
                     return None
             elif rounds == _ROUNDS or not self._lower(got):
                 return self._refused(got)
+
+    def enter(self, room: Room) -> None:
+        """Lets others know of what it reserves, so that they wait for it where a budget is short of just that. Its own
+        limit is not lowered while it may wait.
+        """
+        self.room = room
+        if self._held is not None:
+            room.enter(self._budget_ids())
+
+    def _budget_ids(self) -> list[str]:
+        return [meter.budget_id for meter in self._draw.usd]
 
     def dispatch(self) -> None:
         """The next thing that happens is that bytes leave."""
@@ -158,6 +174,7 @@ class Charge:
         spender = self._spending.spender
         if not sent or _proved_free(outcome):
             spender.release(held)
+            self._leave()
             return
         amount = self._amount(outcome, told=told, streamed=streamed, overrun=overrun)
         if amount is None:
@@ -166,6 +183,11 @@ class Charge:
         else:
             self.charged_nano = amount
             spender.settle(held, self._draw.amounts(amount))
+        self._leave()
+
+    def _leave(self) -> None:
+        if self.room is not None:
+            self.room.leave(self._budget_ids())
 
     def _amount(self, outcome: Outcome, *, told: bool, streamed: bool, overrun: bool) -> int | None:
         """In nano-USD; None where nobody knows, and all that was reserved is charged."""
@@ -190,6 +212,7 @@ class Charge:
             or not self._spending.lowers
             or short.meter.unit != "usd"
             or refusal.reason != "exceeded"
+            or (self.room is not None and self.room.crowded(short.meter.budget_id))
         ):
             return False
         view = self._spending.spender.view(short.meter) or short

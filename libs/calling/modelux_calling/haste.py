@@ -55,6 +55,9 @@ class Haste:
         for _ in range(max(int(lane.limit) - lane.running, 1)):
             lane.wake()
 
+    async def pause(self, seconds: float) -> None:
+        await self._sleep(seconds)
+
     def limit(self, credential_id: str) -> int:
         """Calls at a time that a credential may have now."""
         return int(self._lane(credential_id).limit)

@@ -1,4 +1,4 @@
-"""Make an attempt once its provider has room for it, and again where it was refused only because we ask too much."""
+"""Make an attempt once its provider and its cap have room for it, and again where it was refused for our own haste."""
 
 from __future__ import annotations
 
@@ -9,14 +9,20 @@ from time import perf_counter_ns
 from modelux_calling.attempts import Beginner
 from modelux_calling.blocked import Blocked
 from modelux_calling.haste import Haste
+from modelux_calling.room import Room
 from modelux_providers.call import ProviderCall
 from modelux_providers.dialects.base import ProviderError
 from routing_core.flow import Attempt, Until
-from routing_core.types import Outcome, OutcomeKind
+from routing_core.ledger.meters import AccountView, Meter
+from routing_core.types import BUDGET_EXCEEDED, Outcome, OutcomeKind
 
 ROUNDS = 6
 """Times that one attempt is made while its provider says that there are too many calls. The last refusal counts."""
 
+_LOOK_S = 0.5
+
+View = Callable[[Meter], AccountView | None]
+"""What the ledger last said of an account."""
 Halt = Callable[[], str | None]
 """Why no further call may leave, as an error code; None: it may. Asked right before each leaves."""
 
@@ -24,14 +30,17 @@ Halt = Callable[[], str | None]
 class Patience:
     """Begins the attempts of one request (see `drive.Begin`), and knows how long they waited."""
 
-    def __init__(self, beginner: Beginner, haste: Haste, halt: Halt, cap_id: str = "") -> None:
-        """Once the budget `cap_id` refuses an attempt, no other is made: what a policy does without its first choice
-        tells nothing of it.
+    def __init__(self, beginner: Beginner, haste: Haste, halt: Halt, room: Room, view: View, cap_id: str = "") -> None:
+        """The budget `cap_id` refuses an attempt for good once no other call is under way that has reserved from it.
+        Then no other is made: what a policy does without its first choice tells nothing of it.
         """
         self._beginner = beginner
         self.haste = haste
         self._halt = halt
-        self._cap_id = cap_id
+        self.room = room
+        self._view = view
+        self._elsewhere = 0
+        self.cap_id = cap_id
         self.halted: str | None = None
         """Why an attempt was not made, or not made again."""
         self._waits: list[tuple[int, int]] = []
@@ -46,10 +55,35 @@ class Patience:
         self.halted = self.halted or self._halt()
         return self.halted
 
-    def refused(self, error: ProviderError | None) -> None:
-        """Takes note of how an attempt failed."""
-        if isinstance(error, Blocked) and error.short is not None and error.short.rule.id == self._cap_id:
-            self.halted = self.halted or error.code
+    async def crowded_out(self, error: ProviderError | None) -> bool:
+        """Whether the cap refused an attempt only for what other calls had reserved: returns once some may have ended.
+
+        Those of other processes are waited for some seconds. Where the cap refuses for good, that is noted.
+        """
+        if not (isinstance(error, Blocked) and error.short is not None and error.short.rule.id == self.cap_id):
+            return False
+        since_ns = perf_counter_ns()
+        try:
+            if self.room.crowded(self.cap_id):
+                await self.room.freed(self.cap_id)
+                return True
+            self._elsewhere += 1
+            if (
+                self.cap_id not in self.room.spent
+                and self._elsewhere <= self.room.looks
+                and self._leased(error.short.meter)
+            ):
+                await self.haste.pause(_LOOK_S)
+                return True
+        finally:
+            self.waited(since_ns)
+        self.room.spent.add(self.cap_id)
+        self.halted = self.halted or error.code
+        return False
+
+    def _leased(self, meter: Meter) -> bool:
+        view = self._view(meter)
+        return view is not None and view.leased > 0
 
     def waited(self, since_ns: int) -> None:
         self._waits.append((since_ns, perf_counter_ns()))
@@ -95,7 +129,9 @@ class Patient:
                 return self._call.final()
             call = self._begin(credential_id)
             outcome = await call.run()
-            if not self._again(outcome):
+            if await self._patience.crowded_out(call.error):
+                self._rounds -= 1
+            elif not self._again(outcome):
                 return outcome
 
     def give_up(self, kind: OutcomeKind, code: str) -> Outcome:
@@ -120,12 +156,11 @@ class Patient:
 
     def _ended(self, outcome: Outcome) -> None:
         """What says nothing of the provider's health is none of the registry's business: our haste, our own refusal."""
-        limited = _limited(outcome)
-        self._patience.refused(self.call.error)
+        limited, code = _limited(outcome), outcome.error_code
         target = outcome.target
         self._patience.haste.leave(target.credential_id, limited=limited, retry_after_ms=outcome.retry_after_ms)
         if self._observe is not None:
-            neutral = limited or outcome.error_code == self._patience.halted is not None
+            neutral = limited or (code is not None and code in (self._patience.halted, BUDGET_EXCEEDED))
             self._observe(replace(outcome, kind="cancelled") if neutral else outcome)
 
 

@@ -8,6 +8,7 @@ from modelux_calling.charge import Charge, Spending
 from modelux_calling.loops import Loops, Repeats
 from modelux_calling.openai_shapes import ChatBody, EmbeddingsBody
 from modelux_calling.request_size import Measured, measure
+from modelux_calling.room import Room
 from modelux_providers.dialects.base import VendorFacts
 from modelux_providers.dialects.claude import claude
 from routing_core.bounds import output_limit
@@ -20,7 +21,7 @@ from routing_core.world import Budget, Offer
 class Purse:
     """Made for a request that budgets may hold for."""
 
-    __slots__ = ("_draw", "_matcher", "_measured", "_request", "_spending", "budgets", "repeats")
+    __slots__ = ("_draw", "_matcher", "_measured", "_request", "_spending", "budgets", "repeats", "room")
 
     def __init__(
         self,
@@ -42,6 +43,8 @@ class Purse:
         self._request = request
         self._draw = matcher.for_request(request, ids)
         self._measured: Measured = measure(body, raw, text=text)
+        self.room: Room | None = None
+        """Where charges let each other know of what they reserve."""
         self.budgets = self._seen()
         """As enforcement sees them at the start: what policies read and downgrades go by."""
         self.repeats: Repeats | None = loops.count(self._draw, raw) if loops is not None and self._draw.loops else None
@@ -69,7 +72,10 @@ class Purse:
                 most = min(most or usual, usual)
             window = offer.context_tokens if offer is not None else None
             limit = output_limit(self._request.max_tokens, default, most, window, self._request.input_tokens)
-        return Charge(self._spending, draw, target, size, offer.price if offer is not None else None, limit)
+        charge = Charge(self._spending, draw, target, size, offer.price if offer is not None else None, limit)
+        if self.room is not None:
+            charge.enter(self.room)
+        return charge
 
     def _seen(self) -> tuple[Budget, ...]:
         draw: Draw = self._draw

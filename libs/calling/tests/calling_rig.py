@@ -16,6 +16,7 @@ from simulated_project import project
 from modelux_calling.caller import Called, Caller, request_of
 from modelux_calling.charge import Spending
 from modelux_calling.haste import Haste
+from modelux_calling.room import Room
 from modelux_calling.tenants import Project
 from modelux_contracts.ids import new_id
 from modelux_ledger.spender import Spender
@@ -63,8 +64,9 @@ async def calling(
     haste: Haste | None = None,
     policies: Mapping[str, object] | None = None,
     deadlines: Deadlines | None = None,
+    lowers: bool = False,
 ) -> AsyncIterator[Calls]:
-    """`rules` of the simulator, `budgets` of the project."""
+    """`rules` of the simulator, `budgets` of the project; `lowers` as of `Spending`."""
     books = Books({rule.id: 0 for rule in (*budgets, cap)})
     books.rules = {rule.id: rule for rule in (*budgets, cap)}
     client = Client(Guard())
@@ -75,9 +77,8 @@ async def calling(
         spending(channel, folder / "leases", pace=PACE) as spender,
     ):
         own = replace(project(simulator.port, policies or {}), budgets=tuple(budgets))
-        caller = Caller(
-            client, deadlines or Deadlines(), Spending(spender, lowers=False), "experiment", haste or Haste(8)
-        )
+        pays = Spending(spender, lowers=lowers)
+        caller = Caller(client, deadlines or Deadlines(), pays, "experiment", haste or Haste(8), room=Room(looks=1))
         try:
             yield Calls(caller, own, simulator, books, spender)
         finally:

@@ -236,3 +236,20 @@ async def test_every_byte_follows_a_reservation_of_its_own(tmp_path, naps, polic
         for budget in ("all", "cap"):
             account = it.books.account(Meter(budget, "", "usd"))
             await it.books.until(lambda account=account: account.settled == called.charged_nano >= called.cost_nano)
+
+
+async def test_a_cap_that_is_short_of_reservations_alone_lets_every_call_through_in_turn(tmp_path):
+    """Each call reserves its worst case, of which the cap holds two, and costs a small part of it."""
+    bodies = [chat(model="x", max_tokens=200) for _ in range(6)]
+    cap = replace(CAP, cap_nano=round(2.5 * bound(bodies[0], 200)))
+    async with calling(tmp_path, [on("a", output_tokens=1, ttft_ms=5)], cap=cap) as it:
+        called = await asyncio.gather(*(it.call(SINGLE, body, cap=cap) for body in bodies))
+    assert [each.error for each in called] == [None] * 6
+
+
+async def test_a_limit_is_lowered_where_nothing_is_reserved_and_what_that_cuts_is_told(tmp_path):
+    body = chat(model="x")
+    cap = replace(CAP, cap_nano=bound(body, 300))
+    async with calling(tmp_path, [on("a", output_tokens=400)], cap=cap, lowers=True) as it:
+        called = await it.call(SINGLE, body, cap=cap)
+    assert (called.error, called.cut) == (None, True)

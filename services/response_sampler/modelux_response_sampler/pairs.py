@@ -46,11 +46,15 @@ def interrupted(
 
 
 def of_call(samples: ExperimentSamples, row: SampledRow, logged: Logged, called: Called) -> ExperimentPair:
-    """How the call went. What we refused ourselves was not called, whatever earlier attempts cost."""
+    """How the call went. What we refused ourselves was not called, whatever earlier attempts cost; nor was what broke
+    off because the cap had no room for the whole answer: it tells nothing of the candidate.
+    """
     pair = _pair(samples, row, logged)
     error = called.error
     code = "" if error is None else error.code or error.type
-    if error is None:
+    if called.cut:
+        pair.outcome, pair.error_code = "not_called", BUDGET_EXCEEDED
+    elif error is None:
         pair.outcome = "ok"
     elif called.halted is not None or code in OWN_REFUSALS:
         pair.outcome = "not_called"
@@ -68,7 +72,7 @@ def of_call(samples: ExperimentSamples, row: SampledRow, logged: Logged, called:
     pair.latency_us, pair.ttft_us = called.latency_us, called.ttft_us
     pair.attempts = len(called.outcomes)
     pair.trace_json = called.trace_json
-    pair.answer = text_of(called.answer)
+    pair.answer = text_of(called.answer) if pair.outcome == "ok" else ""
     return pair
 
 

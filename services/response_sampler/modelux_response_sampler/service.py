@@ -68,7 +68,7 @@ async def serve(settings: SamplerSettings, platform: Platform) -> AsyncIterator[
     deadlines = Deadlines(first_byte_s=settings.timeout_s, total_s=settings.timeout_s)
     async with spending(platform.config, folder / "leases") as spender, asyncio.TaskGroup() as group:
         haste = Haste(settings.calls_per_credential, clock)
-        caller = Caller(client, deadlines, Spending(spender, lowers=False), _SOURCE, haste, clock)
+        caller = Caller(client, deadlines, Spending(spender), _SOURCE, haste, clock)
         rows = Rows(Units(platform.database), caller, meters)
         work = Work(rows, platform.analytics, source.current, permission(platform.replay), settings.calls)
         with exported(meters):

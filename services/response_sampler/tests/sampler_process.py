@@ -39,7 +39,7 @@ async def main(options: dict[str, Any]) -> None:
         log.add(number)
     channel = grpc.aio.insecure_channel(options["ledger"])
     async with channel, spending(channel, Path(options["folder"]) / "leases", pace=PACE) as spender:
-        pays = Spending(spender, lowers=False)
+        pays = Spending(spender)
         caller = Caller(Client(Guard()), Deadlines(), pays, "experiment", Haste(16))
         rows = Rows(Units(database, options["silent_s"]), caller, metrics.meters())
         await Work(rows, log, lambda: tenants, _always, calls=16).run()  # type: ignore[arg-type]  # as in the rig
