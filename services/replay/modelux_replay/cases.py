@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
+from modelux_replay.carry import Purse
 from modelux_replay.logged import Logged
 from routing_core.config import NamedPolicy
 from routing_core.engine import Run
 from routing_core.flow import Attempt, Decision, Step
-from routing_core.types import Answer, Outcome, Traits
+from routing_core.pricing import bound
+from routing_core.types import BUDGET_EXCEEDED, Answer, Outcome, Target, Traits
 from routing_core.world import World
 
 Belief = Literal["drawn", "always", "never"]
@@ -38,6 +40,7 @@ class Case:
         "matches",
         "missing",
         "outcomes",
+        "purse",
         "run",
         "step",
         "unmeasured",
@@ -45,9 +48,20 @@ class Case:
     )
 
     def __init__(
-        self, index: int, logged: Logged, candidate: NamedPolicy, world: World, belief: Belief, *, read: bool
+        self,
+        index: int,
+        logged: Logged,
+        candidate: NamedPolicy,
+        world: World,
+        belief: Belief,
+        *,
+        read: bool,
+        purse: Purse | None = None,
     ) -> None:
-        """`read`: whether the log tells of answers all that the candidate's rules ask."""
+        """`read`: whether the log tells of answers all that the candidate's rules ask. `purse`: the budgets, where the
+        candidate's own spend is carried.
+        """
+        self.purse = purse if purse is not None and purse.moved else None
         self.index = index
         self.logged = logged
         self.run = Run(candidate, logged.request, world)
@@ -64,6 +78,16 @@ class Case:
         self._assumed: set[int] = set()
         self.step: Step | None = None
         self._go(self.run.start())
+
+    def denied(self, target: Target, input_tokens: int, output_tokens: int) -> bool:
+        """Whether the most that a call can cost is more than the budgets have left, as the candidate meets them."""
+        price, purse = self.logged.moment.price(target), self.purse
+        left = purse.left(target) if purse is not None else None
+        if price is None or left is None:
+            return False
+        limit = self.logged.request.max_tokens or output_tokens
+        spent = sum([outcome.cost_nano for outcome in self.ended])
+        return bound(price, input_tokens, limit, audio=False, images=False) + spent > left
 
     @property
     def unsure(self) -> bool:
@@ -150,6 +174,13 @@ class Case:
             bounded = number < len(logged.timeouts) and logged.timeouts[number] != attempt.timeout_ms
             if bounded or (outcome.kind == "cancelled" and number not in ended):
                 break
+            if self.purse is not None and outcome.error_code == BUDGET_EXCEEDED:
+                break
+            if self.purse is not None and not outcome.unsent:
+                usage = outcome.usage
+                if self.denied(target, usage.input or logged.request.input_tokens, usage.output):
+                    self.matches.append(PROJECTED)
+                    return Outcome(target, "connect", error_code=BUDGET_EXCEEDED)
             self.matches.append(number)
             return outcome
         self.matches.append(PROJECTED)

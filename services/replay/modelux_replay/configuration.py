@@ -18,8 +18,8 @@ _METHOD = "/modelux.config.v1.SnapshotService/WatchSnapshot"
 
 
 async def read_configuration(channel: grpc.aio.Channel, organization_id: str, project_id: str) -> pb.Snapshot:
-    """The project with its routing configs, the credentials it may use and the organization's prices; no keys, no
-    secrets.
+    """The project with its routing configs, the credentials it may use, the organization's prices and its budgets; no
+    keys, no secrets.
 
     Raises a 404 problem for a project that the organization does not have, 503 while config cannot be reached.
     """
@@ -51,7 +51,13 @@ def part_of(snapshot: pb.Snapshot, organization_id: str, project_id: str) -> pb.
         routing_configs=[c for c in snapshot.routing_configs if c.project_id == project_id],
         credentials=[pb.Credential(id=c.id, provider=c.provider, models=c.models, name=c.name) for c in usable],
         prices=[p for p in snapshot.prices if p.organization_id == organization_id],
+        budgets=[b for b in snapshot.budgets if b.organization_id == organization_id and _of(b, project_id)],
     )
+
+
+def _of(budget: pb.Budget, project_id: str) -> bool:
+    """Whether requests of the project draw on it: not the caps of experiments and judge runs themselves."""
+    return budget.project_id in ("", project_id) and budget.scope not in ("experiment", "judge_run")
 
 
 def credentials(configuration: pb.Snapshot) -> tuple[CredentialFacts, ...]:

@@ -15,7 +15,7 @@ from modelux_replay.past import Past
 from modelux_replay.requests import Batch
 from routing_core.flow import Attempt, Step
 from routing_core.pricing import Price, bound, cost, output_cost
-from routing_core.types import BUDGET_EXCEEDED, Outcome, Usage
+from routing_core.types import BUDGET_EXCEEDED, Outcome, Target, Usage
 
 BELIEVED = 0.5
 """How many answers that nobody has read a cascade is taken to believe, in the central estimate: the middle of what is
@@ -122,7 +122,7 @@ def _outcome(
     price = logged.moment.price(target)
     if price is None:
         case.unpriced = True
-    elif not _affordable(case, price, input_tokens, output_tokens):
+    elif not _affordable(case, target, price, input_tokens, output_tokens):
         return Outcome(target, "connect", error_code=BUDGET_EXCEEDED)
     measured = latency_ms == latency_ms
     if not measured:
@@ -168,11 +168,14 @@ def _input(case: Case) -> int:
     return told or case.logged.request.input_tokens
 
 
-def _affordable(case: Case, price: Price, input_tokens: int, output_tokens: int) -> bool:
+def _affordable(case: Case, target: Target, price: Price, input_tokens: int, output_tokens: int) -> bool:
     """Whether the most that the call can cost fits under every budget, as these stood.
 
-    Asked only where the logged request was denied a call: not every budget that a trace tells of stops calls.
+    Where no spend is carried it is asked only where the logged request was denied a call: not every budget that a
+    trace tells of stops calls.
     """
+    if case.purse is not None:
+        return not case.denied(target, input_tokens, output_tokens)
     if not any(outcome.error_code == BUDGET_EXCEEDED for outcome in case.logged.ended):
         return True
     limit = case.logged.request.max_tokens or output_tokens

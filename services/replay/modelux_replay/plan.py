@@ -45,6 +45,8 @@ class Plan:
     """Calls of both models on one request, and batches of live splits, that the project has on record: of `PAIRS`."""
     stratum_tag: str = "agent"
     """The tag that, beside what a request needs, makes the strata of `PAIRS`: see `calibration.stratum`."""
+    budgets: tuple[bytes, ...] = ()
+    """The organization's, serialised as the configuration has them: what the candidate spends of them is carried on."""
 
 
 class Simulator(Protocol):
@@ -52,6 +54,16 @@ class Simulator(Protocol):
 
     def __call__(self, rows: pa.Table, first_row: int) -> pa.Table:
         """A table of `RESULTS`, one row for each of `rows` (a table of `ROWS`), in order."""
+
+
+class Ordered(Simulator, Protocol):
+    """One that carries state from request to request."""
+
+    def under_budgets(self, rows: pa.Table) -> pa.Array:
+        """Marks the rows that budgets held for: they have to be replayed in order, by `in_order`."""
+
+    def in_order(self, rows: pa.Table, state: bytes, weight: float) -> tuple[pa.Table, bytes]:
+        """Results of rows that follow those which left `state` (empty: the first), and the state after them."""
 
 
 Prepare = Callable[[Plan], Simulator]

@@ -11,16 +11,16 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import connection
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from modelux_replay.plan import Plan, Prepare, Simulator
+from modelux_replay.plan import Ordered, Plan, Prepare, Simulator
 
 T = TypeVar("T")
 
@@ -55,6 +55,8 @@ SUMMARY_COLUMNS = (
     "reproduced",
 )
 """What of the results the summary reads."""
+PLACE = "place"
+"""Of a row, in the window."""
 _OWN = b'"request_id":'
 """Starts the part of a trace that is its request's own."""
 _PACKED = pa.ipc.IpcWriteOptions(compression="zstd")
@@ -72,6 +74,8 @@ class Unit:
     first_row: int
     weight: float
     constants: Mapping[str, str]
+    ordered: bool = False
+    """Whether rows under budgets are left for `run_left`; the simulator is `plan.Ordered` then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ class Done:
     streams: tuple[tuple[int, bytes], ...] = field(repr=False)
     """Rows and Arrow stream of each part."""
     summary: bytes = field(repr=False)
+    left: bytes = field(default=b"", repr=False)
+    """Rows that must be replayed after those left by the units before, with their places in `PLACE`; mostly none."""
 
 
 class Pool:
@@ -133,12 +139,34 @@ def _settle() -> None:
 
 def run_unit(unit: Unit) -> Done:
     """Simulates a unit, in a worker."""
-    results = _simulator(unit.prepare, unit.plan)(unit.rows(), unit.first_row)
-    if unit.weight != 1.0:
-        place = results.schema.get_field_index("weight")
-        weights = pa.array([unit.weight] * len(results), pa.float64())
-        results = results.set_column(place, "weight", weights)
-    return done(results, unit.constants)
+    simulator, rows = _simulator(unit.prepare, unit.plan), unit.rows()
+    if not unit.ordered:
+        return done(_weighed(simulator(rows, unit.first_row), unit.weight), unit.constants)
+    waits = cast(Ordered, simulator).under_budgets(rows)
+    numbered = rows.append_column(PLACE, pa.array(range(unit.first_row, unit.first_row + len(rows)), pa.uint32()))
+    now, left = numbered.filter(pc.invert(waits)), numbered.filter(waits)
+    results = _placed(simulator(now.drop_columns([PLACE]), 0), now.column(PLACE))
+    found = done(_weighed(results, unit.weight), unit.constants)
+    return replace(found, left=stream_of(left)) if len(left) else found
+
+
+def run_left(unit: Unit, left: bytes, state: bytes) -> tuple[Done, bytes]:
+    """Simulates what a unit left, given the state after those left before it; the state after these."""
+    rows = pa.ipc.open_stream(left).read_all()
+    simulator = cast(Ordered, _simulator(unit.prepare, unit.plan))
+    results, state = simulator.in_order(rows.drop_columns([PLACE]), state, unit.weight)
+    return done(_weighed(_placed(results, rows.column(PLACE)), unit.weight), unit.constants), state
+
+
+def _placed(results: pa.Table, places: pa.ChunkedArray) -> pa.Table:
+    return results.set_column(results.schema.get_field_index("row"), "row", places)
+
+
+def _weighed(results: pa.Table, weight: float) -> pa.Table:
+    if weight == 1.0:
+        return results
+    weights = pa.array([weight] * len(results), pa.float64())
+    return results.set_column(results.schema.get_field_index("weight"), "weight", weights)
 
 
 def done(results: pa.Table, constants: Mapping[str, str]) -> Done:

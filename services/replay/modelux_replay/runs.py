@@ -28,7 +28,7 @@ from modelux_replay.history import Asking, read_history, splits_of
 from modelux_replay.pairs import Pairs
 from modelux_replay.piloting import pilot
 from modelux_replay.plan import Document, Plan, Prepare
-from modelux_replay.pool import Done, Pool, Unit, run_unit, shared, stream_of
+from modelux_replay.pool import Done, Pool, Unit, run_left, run_unit, shared, stream_of
 from modelux_replay.progress import Found, Progress, Stopped
 from modelux_replay.sampled import with_member, with_responses
 from modelux_replay.spec import calls
@@ -188,24 +188,31 @@ async def routing_only(runs: Runs, one: Experiment, progress: Progress) -> Found
     weight = found.rows / total if drawn.share_ppm < 1_000_000 and total else 1.0
     async with runs.simulating:
         with shared(plan) as path:
-            columns = await _Work(runs, one, path, weight, progress).through(drawn, parts)
+            work = _Work(runs, one, path, weight, progress, ordered=bool(plan.budgets))
+            columns = await work.through(drawn, parts)
     outcome = await runs.sum_up(one, columns, found, Told(pilot=plan.pilot, history=plan.history))
     await runs.shown(one, progress.done, progress)
     return Found(progress.done, with_member(outcome, "pilot", piloted.summary()) if piloted else outcome)
 
 
 class _Work:
-    """The units of a run, one for each slice of the window: they are published in order."""
+    """The units of a run, one for each slice of the window: they are published in order. Rows that must be replayed in
+    order are left by their units, and follow each other.
+    """
 
-    def __init__(self, runs: Runs, one: Experiment, plan: str, weight: float, progress: Progress) -> None:
+    def __init__(
+        self, runs: Runs, one: Experiment, plan: str, weight: float, progress: Progress, *, ordered: bool
+    ) -> None:
         self._runs = runs
         self._one = one
         self._plan = plan
         self._weight = weight
         self._progress = progress
-        self._running: deque[asyncio.Task[Done]] = deque()
+        self._ordered = ordered
+        self._running: deque[tuple[Unit, asyncio.Task[Done]]] = deque()
+        self._left: asyncio.Task[bytes] | None = None
         self._units = 0
-        self._columns: list[pa.Table] = []
+        self._columns: dict[int, pa.Table] = {}
 
     async def through(self, drawn: Window, parts: Sequence[Slice]) -> list[pa.Table]:
         """The columns of every unit's results that the summary reads."""
@@ -215,23 +222,36 @@ class _Work:
             async with asyncio.TaskGroup() as tasks:
                 for part in parts:
                     rows = partial(window.rows_here, runs.analytics.url, drawn, part)
-                    unit = Unit(runs.prepare, self._plan, rows, first_row, self._weight, constants)
-                    self._running.append(tasks.create_task(runs.pool.run(run_unit, unit)))
+                    unit = Unit(runs.prepare, self._plan, rows, first_row, self._weight, constants, self._ordered)
+                    self._running.append((unit, tasks.create_task(runs.pool.run(run_unit, unit))))
                     first_row += part.rows
                     while len(self._running) > 2 * runs.pool.workers:
-                        await self._finish()
+                        await self._finish(tasks)
                 while self._running:
-                    await self._finish()
+                    await self._finish(tasks)
         except BaseExceptionGroup as group:
             # What ended the work; callers expect it bare.
             raise group.exceptions[0] from None
-        return self._columns
+        return [self._columns[number] for number in sorted(self._columns)]
 
-    async def _finish(self) -> None:
-        done = await self._running.popleft()
-        await self._runs.publish(self._one, self._units, done)
-        self._units += 1
-        self._columns.append(pa.ipc.open_stream(done.summary).read_all())
+    async def _finish(self, tasks: asyncio.TaskGroup) -> None:
+        unit, task = self._running.popleft()
+        number, self._units = self._units, self._units + 2
+        done = await task
+        await self._publish(number, done)
+        if done.left:
+            # One at a time, so that no more than two units' rows wait here.
+            state = await self._left if self._left is not None else b""
+            self._left = tasks.create_task(self._follow(number + 1, unit, done.left, state))
+
+    async def _follow(self, number: int, unit: Unit, left: bytes, state: bytes) -> bytes:
+        done, state = await self._runs.pool.run(run_left, unit, left, state)
+        await self._publish(number, done)
+        return state
+
+    async def _publish(self, number: int, done: Done) -> None:
+        self._columns[number] = pa.ipc.open_stream(done.summary).read_all()
+        await self._runs.publish(self._one, number, done)
         await self._progress.add(done.rows)
 
 
@@ -247,6 +267,7 @@ def plan_of(one: Experiment, calls: pa.Table) -> Plan:
         active=configuration.active_versions(snapshot),
         credentials=configuration.credentials(snapshot),
         prices=configuration.prices(snapshot),
+        budgets=tuple(budget.SerializeToString(deterministic=True) for budget in snapshot.budgets),
         calls=calls,
         run_tag=one.spec.run_tag,
     )

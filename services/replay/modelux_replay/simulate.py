@@ -14,8 +14,11 @@ here does. Where a target has a price but no past calls, its latency is null.
 
 Whether a cascade believes an answer that nobody has read is unknown. Such a row runs three times: believing each such
 answer, none, and by a draw that believes half (`outcomes.BELIEVED`). The last gives the row's figures, the first two
-the bounds of its cost. Budgets are those that the logged request met: what the candidate would have saved or spent
-before is not carried on. Members of an ensemble that a downgrade leads to are all paid.
+the bounds of its cost. Members of an ensemble that a downgrade leads to are all paid.
+
+Budgets are those that the logged request met, and for rows that are replayed in order (`in_order`) less what the
+candidate would have saved before, or more by what it would have spent (`carry`): it is downgraded and denied by those.
+A request that was refused before any policy saw it tells no budgets and stays refused.
 
 The self-check: the logged version, run again on its own trace, must leave that trace. A row's figures depend on the
 row, the plan and the seed alone, so batches and processes do not change them.
@@ -30,8 +33,10 @@ from contextlib import contextmanager
 from functools import partial
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from modelux_replay.calibration import Ratios
+from modelux_replay.carry import Carry, Purse
 from modelux_replay.cases import Belief, Case
 from modelux_replay.logged import Logged, look_back
 from modelux_replay.outcomes import Projector, believes
@@ -41,6 +46,8 @@ from modelux_replay.results import Outlook, outlook, table, unchanged
 from modelux_replay.worlds import Worlds, named
 from routing_core.config import NamedPolicy, Policy, dump_policy, references
 
+_NO_BUDGETS = '"budgets":[]'
+"""What a trace holds where no budget did."""
 CHUNK = 1_000
 """Rows that are worked on at once."""
 
@@ -67,6 +74,33 @@ class Simulation:
             parts = [self._chunk(rows.slice(start, CHUNK), first_row + start) for start in range(0, len(rows), CHUNK)]
         return pa.concat_tables(parts) if parts else self._chunk(rows, first_row)
 
+    def under_budgets(self, rows: pa.Table) -> pa.Array:
+        """See `plan.Ordered`."""
+        traces = rows.column("trace").combine_chunks()
+        bare = pc.match_substring(traces, _NO_BUDGETS)
+        return pc.and_(pc.greater(pc.binary_length(traces), len(b"{}")), pc.invert(bare))
+
+    def in_order(self, rows: pa.Table, state: bytes, weight: float) -> tuple[pa.Table, bytes]:
+        """See `plan.Ordered`."""
+        carry = Carry(self._plan.budgets, self._plan.project_id, state)
+        batch = read_batch(rows, self._plan.project_id, self._plan.seed)
+        logged = [look_back(self._worlds, batch, index) for index in range(len(batch))]
+        outlooks = [self._carried(batch, logged, index, carry, weight) for index in range(len(batch))]
+        return table(batch, 0, outlooks, logged, self._plan.run_tag), carry.state
+
+    def _carried(self, batch: Batch, logged: list[Logged], index: int, carry: Carry, weight: float) -> Outlook:
+        """One row under the budgets that the candidate left."""
+        one = logged[index]
+        if one.never_routed:
+            return unchanged(one)
+        purse = carry.purse(one.request, () if one.world is None else one.world.budgets)
+        cases = self._run(batch, logged, [index], "drawn", purse)
+        unsure = cases[index].unsure
+        bounds = [self._run(batch, logged, [index], belief, purse) for belief in ("always", "never")] if unsure else []
+        if not cases[index].unpriced:
+            carry.add(one.request, cases[index].ended, one.ended, weight)
+        return self._outlook(index, one, cases, bounds)
+
     def _chunk(self, rows: pa.Table, first_row: int) -> pa.Table:
         batch = read_batch(rows, self._plan.project_id, self._plan.seed)
         logged = [look_back(self._worlds, batch, index) for index in range(len(batch))]
@@ -84,9 +118,11 @@ class Simulation:
         costs = [sum(outcome.cost_nano for outcome in ways[index].ended) for ways in bounds if index in ways]
         return outlook(case, min(costs, default=None), max(costs, default=None))
 
-    def _run(self, batch: Batch, logged: list[Logged], rows: Iterable[int], belief: Belief) -> dict[int, Case]:
+    def _run(
+        self, batch: Batch, logged: list[Logged], rows: Iterable[int], belief: Belief, purse: Purse | None = None
+    ) -> dict[int, Case]:
         """The decided cases of these rows: all go on together, step by step, so that outcomes are drawn in columns."""
-        cases = {index: self._case(index, logged[index], belief) for index in rows}
+        cases = {index: self._case(index, logged[index], belief, purse) for index in rows}
         waiting = [case for case in cases.values() if case.step is not None]
         while waiting:
             self._projector.fill(waiting, batch)
@@ -95,11 +131,11 @@ class Simulation:
             waiting = [case for case in waiting if case.step is not None]
         return cases
 
-    def _case(self, index: int, logged: Logged, belief: Belief) -> Case:
-        budgets = () if logged.world is None else logged.world.budgets
+    def _case(self, index: int, logged: Logged, belief: Belief, purse: Purse | None) -> Case:
+        budgets = purse.budgets if purse is not None else () if logged.world is None else logged.world.budgets
         world = self._worlds.candidate(logged.looked, budgets, logged.moment, logged.at_us)
         read = logged.policy is not None and self._rules.of(logged.policy) == self._asked
-        return Case(index, logged, self._candidate, world, belief, read=read)
+        return Case(index, logged, self._candidate, world, belief, read=read, purse=purse)
 
 
 class _Rules:
