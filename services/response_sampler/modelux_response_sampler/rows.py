@@ -68,10 +68,7 @@ class Rows:
         return await self._call(job, job.project, row, logged)
 
     async def _known(self, job: Job, row: SampledRow, known: Known, logged: Logged | None) -> bool:
-        if known.pair is not None:
-            await self.units.tell_again([known.pair])
-            return True
-        if known.unit != job.samples.unit:  # it will tell
+        if known.pair is not None or known.unit != job.samples.unit:  # told, or to be told by that unit
             return True
         now_us = self.caller.clock.now_us()
         pair, record = pairs.interrupted(job.samples, row, known.call_id, logged, now_us)

@@ -31,6 +31,8 @@ class Unit:
 
     samples: ExperimentSamples = field(repr=False)
     epoch: int
+    again: bool = False
+    """It came again: what is known of its rows is to be told again."""
 
     @property
     def key(self) -> dict[str, object]:
@@ -67,7 +69,8 @@ class Units:
             row = await tx.fetch_one(_sql("claim"), {"silent_s": self.silent_s})
         if row is None:
             return None
-        return Unit(ExperimentSamples.FromString(cast(bytes, row["samples"])), cast(int, row["epoch"]))
+        samples = ExperimentSamples.FromString(cast(bytes, row["samples"]))
+        return Unit(samples, cast(int, row["epoch"]), cast(bool, row["again"]))
 
     async def beat(self, unit: Unit) -> bool:
         """A sign of life. False: another process has taken the unit."""

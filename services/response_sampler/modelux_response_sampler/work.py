@@ -128,6 +128,8 @@ class Work:
             project = None
         found = await logged.read(self.analytics, samples)
         known = await self.rows.units.known(unit)
+        if unit.again:
+            await self.rows.units.tell_again(each.pair for each in known.values() if each.pair is not None)
         return Job(unit, hold, project, found, known, spend.cap(samples), spend.candidate(samples))
 
     async def _row(self, job: Job, row: SampledRow) -> bool:

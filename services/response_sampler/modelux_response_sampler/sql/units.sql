@@ -1,7 +1,7 @@
 -- put: work that has come, or has come again: then what is done is told again
 INSERT INTO sampler.units (experiment_id, unit, samples, deadline_us)
 VALUES (%(experiment_id)s, %(unit)s, %(samples)s, %(deadline_us)s)
-ON CONFLICT (experiment_id, unit) DO UPDATE SET state = 'waiting' WHERE units.state = 'done'
+ON CONFLICT (experiment_id, unit) DO UPDATE SET state = 'waiting', again = true WHERE units.state = 'done'
 
 -- claim: this process works on the oldest unit that nobody does
 UPDATE sampler.units SET state = 'working', epoch = epoch + 1, alive_at = clock_timestamp()
@@ -9,14 +9,14 @@ WHERE (experiment_id, unit) = (
     SELECT experiment_id, unit FROM sampler.units
     WHERE state = 'waiting' OR (state = 'working' AND alive_at < clock_timestamp() - make_interval(secs => %(silent_s)s))
     ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED
-) RETURNING samples, epoch
+) RETURNING samples, epoch, again
 
 -- beat: a sign of life; no row where another process has taken it up
 UPDATE sampler.units SET alive_at = clock_timestamp()
 WHERE experiment_id = %(experiment_id)s AND unit = %(unit)s AND epoch = %(epoch)s AND state = 'working' RETURNING unit
 
 -- leave: done, or to be taken up by another process
-UPDATE sampler.units SET state = %(state)s
+UPDATE sampler.units SET state = %(state)s, again = again AND %(state)s <> 'done'
 WHERE experiment_id = %(experiment_id)s AND unit = %(unit)s AND epoch = %(epoch)s AND state = 'working' RETURNING unit
 
 -- known: what was dealt with of some rows, in whatever unit

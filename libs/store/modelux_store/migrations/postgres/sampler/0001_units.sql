@@ -11,6 +11,8 @@ CREATE TABLE sampler.units (
     state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'working', 'done')),
     -- Grows with every process that takes it up: an earlier one begins no further call.
     epoch integer NOT NULL DEFAULT 0,
+    -- It came again after it was done: what is known of its rows is to be told again.
+    again boolean NOT NULL DEFAULT false,
     -- Last sign of life of the process that works on it.
     alive_at timestamptz NOT NULL DEFAULT now(),
     deadline_us bigint NOT NULL,
