@@ -32,7 +32,7 @@ from modelux_runtime.auth import Role
 from modelux_store.database import Database, Transaction
 from modelux_store.secrets import open_sealed, seal
 
-_BY_SCHEDULES = frozenset({"OpenSpendCap"})
+_BY_SCHEDULES = frozenset({"OpenSpendCap", "GetProject"})
 """What a schedule of another service may ask for without a key."""
 KEEP_ANSWERS_US = 24 * 3600 * 1_000_000
 _SERVICE = pb.DESCRIPTOR.services_by_name["AdminService"]

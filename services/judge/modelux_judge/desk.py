@@ -19,6 +19,7 @@ from modelux_contracts.refusals import FieldError, conflict, invalid, not_found,
 from modelux_judge.calls import Calls
 from modelux_judge.estimates import Estimated, estimate
 from modelux_judge.judges import find_judge
+from modelux_judge.neighbours import config_actor
 from modelux_judge.population import read_population
 from modelux_judge.records import PREFIX, TRANSITIONS, Changed, JudgeRun, JudgeRuns, TooManyAtWork, completed_event
 from modelux_judge.runs import earlier_rates
@@ -74,7 +75,7 @@ class Desk:
         found = await self._estimated(actor, checked)
         spec, now_us = found.spec, self.now_us()
         identifier = new_id(PREFIX, now_us // 1000)
-        asked = config.Actor(key_hash=actor.key_hash, request_id=actor.request_id)
+        asked = config_actor(actor)
         budget_id = await self.caps.open(asked, found.project_id, identifier, spec.spend_cap_nano)
         one = JudgeRun(
             id=identifier,

@@ -10,7 +10,7 @@ from modelux.replay.v1.schedule_pb2 import ScheduleSpec
 from modelux_bus.base import Message
 from modelux_contracts import codec
 from modelux_contracts.topics import EXPERIMENT_REGRESSION_DETECTED
-from modelux_replay.criteria_of_summary import Concluded
+from modelux_replay.criteria_of_summary import Concluded, asks_a_judge
 from modelux_replay.statements import sql
 from modelux_store import outbox
 from modelux_store.database import Transaction
@@ -20,9 +20,7 @@ async def alarm(tx: Transaction, completed: ExperimentCompleted, look: int, said
     """Told within the transaction that ends the run, so once for each run that fails; never for one of no schedule."""
     if said.verdict != "fail" or not completed.schedule_id:
         return
-    row = await tx.fetch_one(sql("schedules", "find"), {"id": completed.schedule_id})
-    assert row is not None, f"an experiment names the schedule {completed.schedule_id}, which never was"
-    rule = ScheduleSpec.FromString(cast(bytes, row["spec"]))
+    rule = await schedule_of(tx, completed.schedule_id)
     needed, of = max(rule.alarm_needed, 1), max(rule.alarm_window, 1)
     before = await _verdicts_before(tx, completed.schedule_id, look, of - 1)
     failed = [each == "fail" for each in reversed(before)]
@@ -42,6 +40,21 @@ async def alarm(tx: Transaction, completed: ExperimentCompleted, look: int, said
     identity = f"{completed.experiment_id}.regression"
     key = completed.organization_id.encode()
     await outbox.append(tx, Message(topic, key, codec.encode(event), identity, codec.headers(topic)))
+
+
+async def want_judge(tx: Transaction, completed: ExperimentCompleted, criteria_json: bytes, said: Concluded) -> None:
+    """Marks a completed run whose criteria ask for a judge and are open without one, where its schedule names one."""
+    if completed.status != "completed" or said.verdict != "inconclusive" or not completed.schedule_id:
+        return
+    if asks_a_judge(criteria_json) and (await schedule_of(tx, completed.schedule_id)).judge_model:
+        await tx.execute(sql("judging", "want"), {"id": completed.experiment_id})
+
+
+async def schedule_of(tx: Transaction, schedule_id: str) -> ScheduleSpec:
+    """Of an experiment that names it, also when it was deleted since."""
+    row = await tx.fetch_one(sql("schedules", "find"), {"id": schedule_id})
+    assert row is not None, f"an experiment names the schedule {schedule_id}, which never was"
+    return ScheduleSpec.FromString(cast(bytes, row["spec"]))
 
 
 async def _verdicts_before(tx: Transaction, schedule_id: str, look: int, limit: int) -> list[str]:

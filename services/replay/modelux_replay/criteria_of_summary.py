@@ -45,6 +45,8 @@ class Ended:
     reason: str = ""
     summary: str = field(default="", repr=False)
     judged: Doc | None = field(default=None, repr=False)
+    note: str = ""
+    """What is to be said beside, such as why there is no judge run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,11 @@ def thresholds(document: bytes) -> tuple[float, ...]:
 def judged(criteria: Criteria) -> bool:
     """Whether they ask for what a judge says."""
     return any(each.metric == "judge_worse_pct_upper_ci" for each in criteria.predicates)
+
+
+def asks_a_judge(document: bytes) -> bool:
+    """The same of criteria as they are stored."""
+    return bool(document) and judged(parse_criteria(json.loads(document), FIELD))
 
 
 def conclude(document: bytes, look: int, ended: Ended) -> Concluded:
@@ -221,4 +228,5 @@ def _sentence(found: Evaluation, ended: Ended) -> str:
         return f"Inconclusive: the experiment {_ENDS.get(ended.status, ended.status)}{reason}"
     told = [each.reason for each in found.findings if each.decision == _DECIDED_BY[found.verdict]]
     stopped = " It was stopped early." if ended.status == "cancelled" else ""
-    return f"{_WORDS[found.verdict]}: {'; '.join(told)}.{stopped}"
+    note = f" {ended.note}" if ended.note else ""
+    return f"{_WORDS[found.verdict]}: {'; '.join(told)}.{stopped}{note}"

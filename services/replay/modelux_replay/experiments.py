@@ -11,7 +11,7 @@ from modelux.replay.v1 import replay_pb2 as pb
 from modelux_bus.base import Message
 from modelux_contracts import codec
 from modelux_contracts.topics import EXPERIMENT_COMMANDS, EXPERIMENT_COMPLETED
-from modelux_replay.alarms import alarm
+from modelux_replay.alarms import alarm, want_judge
 from modelux_replay.criteria_of_summary import Ended, conclude
 from modelux_replay.problems import not_found
 from modelux_replay.statements import sql
@@ -169,7 +169,7 @@ class Experiments:
         wanted["schedule_id"] = schedule_id
         async with self.database.transaction() as tx:
             rows = await tx.fetch_all(sql("experiments", "list"), wanted | {"after": after, "limit": limit})
-        return [_experiment(row) for row in rows]
+        return [experiment_of(row) for row in rows]
 
     async def claim(self, identifier: str, now_us: int) -> Experiment | None:
         """Makes this process the one that runs it; None where another does or it has ended."""
@@ -210,7 +210,8 @@ class Experiments:
             message = _message(EXPERIMENT_COMPLETED.name, one.organization_id, completed, f"{one.id}.completed")
             await outbox.append(tx, message)
             await alarm(tx, completed, one.look, said)
-        return _experiment(row)
+            await want_judge(tx, completed, one.spec.criteria_json, said)
+        return experiment_of(row)
 
     async def stop(self, identifier: str, reason: str) -> Experiment | None:
         """No further call may begin; None where it does not run, or was stopped before."""
@@ -226,7 +227,7 @@ class Experiments:
     async def open_caps(self) -> list[Experiment]:
         """Some of those that have ended and whose cap is still open."""
         async with self.database.transaction() as tx:
-            return [_experiment(row) for row in await tx.fetch_all(sql("experiments", "open_caps"))]
+            return [experiment_of(row) for row in await tx.fetch_all(sql("experiments", "open_caps"))]
 
     async def cap_closed(self, identifier: str, spent_nano: int) -> None:
         """Keeps that the cap was closed and what was spent, and lets go of what the run kept for itself."""
@@ -264,7 +265,7 @@ class Experiments:
     async def _one(self, name: str, values: Mapping[str, object]) -> Experiment | None:
         async with self.database.transaction() as tx:
             row = await tx.fetch_one(sql("experiments", name), values)
-        return _experiment(row) if row else None
+        return experiment_of(row) if row else None
 
 
 def completed_event(one: Experiment, status: Status, reason: str, now_us: int) -> ExperimentCompleted:
@@ -315,7 +316,8 @@ def _promotion(row: Row) -> pb.Promotion:
     return pb.Promotion(**{name: row[name] for name in names})  # type: ignore[arg-type]  # as below
 
 
-def _experiment(row: Row) -> Experiment:
+def experiment_of(row: Row) -> Experiment:
+    """A row of `replay.experiments`."""
     values = {name: row[name] for name in Experiment.__dataclass_fields__}
     spec = pb.ExperimentSpec.FromString(cast(bytes, row["spec"]))
     return Experiment(**{**values, "spec": spec})  # type: ignore[arg-type]  # columns carry the names of the fields

@@ -19,6 +19,7 @@ from modelux_replay.desk import Desk, Limits
 from modelux_replay.embeddings import Embeddings
 from modelux_replay.experiments import Experiments
 from modelux_replay.firing import Firer
+from modelux_replay.judging import Judging
 from modelux_replay.pool import Pool
 from modelux_replay.promote import Promoter
 from modelux_replay.rpc import Edge
@@ -79,12 +80,13 @@ async def serve(settings: ReplaySettings, platform: Platform) -> AsyncIterator[T
             if target.startswith("unix:"):
                 Path(target.removeprefix("unix:")).chmod(0o600)
             with exported(firer.meters):
-                yield [_run(platform, started, Consumer(runs), firer)]
+                judging = Judging(experiments, platform.judge, _now_us)
+                yield [_run(platform, started, Consumer(runs), firer, judging)]
     finally:
         pool.close()
 
 
-async def _run(platform: Platform, started: asyncio.Event, consumer: Consumer, firer: Firer) -> None:
+async def _run(platform: Platform, started: asyncio.Event, consumer: Consumer, firer: Firer, judging: Judging) -> None:
     await migrate_once_there(platform.database, SCHEMAS)
     started.set()
     async with asyncio.TaskGroup() as group:
@@ -97,11 +99,12 @@ async def _run(platform: Platform, started: asyncio.Event, consumer: Consumer, f
         group.create_task(consumer.work())
         group.create_task(consumer.tidy())
         group.create_task(firer.work())
+        group.create_task(judging.work())
 
 
 def _now_us() -> int:
     return time.time_ns() // 1000
 
 
-_NEEDS: frozenset[Need] = frozenset({"database", "bus", "analytics", "config", "embedding"})
+_NEEDS: frozenset[Need] = frozenset({"database", "bus", "analytics", "config", "embedding", "judge"})
 SERVICE = Service("replay", ReplaySettings, needs=_NEEDS, serve=serve)
