@@ -16,6 +16,7 @@ from google.protobuf.message import Message as Proto
 from processes import until
 from stack import Product, Project
 
+from experiment_core.similarity import BUCKETS
 from modelux.events.v1.config_pb2 import ConfigChanged
 from modelux.events.v1.health_pb2 import ProviderHealthChanged
 from modelux.events.v1.request_pb2 import RequestCompleted
@@ -95,6 +96,33 @@ def run_an_experiment(product: Product, project: Project) -> Callable[[Any], boo
 
 def call_a_candidate(product: Product, project: Project) -> Callable[[Any], bool]:
     """With the one logged request of a project, under a cap: its call, its answers and their score go over the bus."""
+    project, made = _with_responses(product)
+    return lambda event: (
+        (event.source, event.project_id) == ("experiment", project.id)
+        if isinstance(event, RequestCompleted)
+        else _field(event, "experiment_id") == made["id"]
+    )
+
+
+def judge_an_experiment(product: Product, project: Project) -> Callable[[Any], bool]:
+    """Its one pair: the call to the judge and its verdict go over the bus."""
+    project, experiment = _with_responses(product)
+    path = f"/experiments/{experiment['id']}"
+
+    def ended() -> bool:
+        return bool(product.manage(path).json()["data"]["status"] == "completed")
+
+    until(ended, "the experiment has ended", within_s=60)
+    made = product.made(f"{path}/judge", {"judgeModel": "gpt-4o-mini", "stratification": dict.fromkeys(BUCKETS, 1)})
+    return lambda event: (
+        (event.source, event.project_id) == ("judge", project.id)
+        if isinstance(event, RequestCompleted)
+        else event.judge_run_id == made["id"]
+    )
+
+
+def _with_responses(product: Product) -> tuple[Project, Any]:
+    """An experiment that calls its candidate with the one request of a project of its own."""
     number = next(_NUMBERS)
     project = product.project(f"edges {number}", POLICY)
     product.chat(project.key)
@@ -113,12 +141,7 @@ def call_a_candidate(product: Product, project: Project) -> Callable[[Any], bool
         "sample": {"size": 1, "method": "random"},
         "spendCapUsd": 1,
     }
-    made = product.made("/experiments", body)
-    return lambda event: (
-        (event.source, event.project_id) == ("experiment", project.id)
-        if isinstance(event, RequestCompleted)
-        else _field(event, "experiment_id") == made["id"]
-    )
+    return project, product.made("/experiments", body)
 
 
 def fail_a_schedule(product: Product, project: Project) -> Callable[[Any], bool]:
@@ -174,6 +197,10 @@ PRODUCE: Mapping[str, Callable[[Product, Project], Callable[[Any], bool]]] = {
     "experiment.calls": call_a_candidate,
     "experiment.pairs": call_a_candidate,
     "experiment.scores": call_a_candidate,
+    "judge.commands": judge_an_experiment,
+    "judge.calls": judge_an_experiment,
+    "judge.verdicts": judge_an_experiment,
+    "judge.completed": judge_an_experiment,
 }
 """What makes the producer of each topic speak; answers how to recognise what it said."""
 
