@@ -263,12 +263,12 @@ class suppress_unanswered:  # reads like contextlib.suppress
 
 
 @contextmanager
-def simulator(scenario: dict[str, object]) -> Iterator[str]:
+def simulator(scenario: dict[str, object], *options: str) -> Iterator[str]:
     """The simulated providers as the product's own command; their URL."""
     with data_folder() as folder:
         file = folder.with_suffix(".json")
         file.write_text(json.dumps(scenario))
-        argv = [*PROGRAM, "simulator", "--scenario", str(file)]
+        argv = [*PROGRAM, "simulator", "--scenario", str(file), *options]
         process = subprocess.Popen(argv, env=own_environment(), stdout=subprocess.PIPE)
         assert process.stdout is not None
         try:
