@@ -96,3 +96,26 @@ def test_an_experiment_of_its_own_may_have_criteria_too(product: Product, projec
     assert found["schedule_id"] is None
     refused = product.manage("/experiments", experiment(project, successCriteria={"predicates": []}))
     assert refused.json()["errors"][0]["field"] == "successCriteria.predicates"
+
+
+def test_a_judge_looks_at_a_run_and_the_verdict_is_made_anew(product: Product, project: Project) -> None:
+    """The judge run is made in the schedule's name: no key is there any more."""
+    allowed = product.manage(f"/projects/{project.id}", {"experimentSampleMin": 1}, method="PATCH")
+    assert allowed.status == 200, allowed.body
+    experiment = {"candidatePolicy": "single", "candidateConfig": {"model": "gpt-4o-mini"}, "mode": "with_responses"}
+    experiment |= {"sample": {"size": 20}, "spendCapUsd": 1}
+    worse = {"metric": "judge_worse_pct_upper_ci", "op": "<=", "value": 100}
+    criteria = {"predicates": [worse], "min_sample_size": 1}
+    judge = {"judgeModel": "gpt-4o", "spendCapUsd": 1}
+    body = wanted(project, experiment=experiment, successCriteria=criteria, judge=judge)
+    made = product.made("/experiment-schedules", body)
+    assert made["judge"] == {"judge_model": "gpt-4o", "rubric": "", "spend_cap_usd": 1.0}
+    fired = product.made(f"/experiment-schedules/{made['id']}/fire", {})
+    found = ended(product, fired["id"])
+    assert (found["status"], found["verdict"]) == ("completed", "inconclusive"), found["status_reason"]
+    path = f"/experiments/{fired['id']}"
+    until(lambda: product.manage(path).json()["data"]["verdict"] == "pass", "the judge has ended", 60)
+    (predicate,) = product.manage(path).json()["data"]["verdict_facts"]["predicates"]
+    assert predicate["n"] > 0
+    (run,) = product.manage(f"{path}/judge").json()["data"]
+    assert run["status"] == "completed"
