@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from replay_harness import Clock, Replay
@@ -119,6 +122,22 @@ async def test_a_crash_between_the_claim_and_the_experiment_leaves_neither(
     assert (await schedules.get(made.id)).next_at_us == DUE_US
     await firer.look()
     assert await windows(schedules, made.id) == [DUE_US]
+
+
+async def test_a_replica_that_is_killed_while_it_fires_leaves_the_moment_to_another(
+    schedules: Scheduling, firer: Firer, clock: Clock, tmp_path: Path
+) -> None:
+    made = await schedules.create()
+    clock.us = DUE_US
+    runs = firer.desk.runs
+    arguments = (firer.schedules.database._url, runs.analytics.url, f"unix:{tmp_path}/config.sock", str(DUE_US))
+    script = Path(__file__).with_name("firing_process.py")
+    dying = await asyncio.create_subprocess_exec(sys.executable, script, *arguments)
+    assert await dying.wait() == -signal.SIGKILL
+    assert await schedules.experiments(made.id) == []
+    await firer.look()
+    assert await windows(schedules, made.id) == [DUE_US]
+    assert len(await told(firer.schedules.database, EXPERIMENT_COMMANDS.name)) == 1
 
 
 async def test_what_cannot_run_is_told_and_the_next_moment_is_waited_for(
