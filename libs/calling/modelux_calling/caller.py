@@ -118,15 +118,12 @@ class Caller:
         asked.call_id, asked.key_id = call_id or request.request_id, ""
         asked.purse = self._purse(asked, cap, ids, text=text)
         budgets = asked.purse.budgets if asked.purse is not None else ()
-        if asked.purse is not None and cap is not None:
-            asked.purse.room = self.room
         health = self.registry.view(self.clock.steady_ms())
         world = World(project.offers, health, project.policies, budgets, project.price_version, project.lineups)
         run = asked.run = Run(policy, request, world)
         beginner = Beginner(asked, self.client, self.deadlines, self.registry, self.clock)
-        patience = Patience(
-            beginner, self.haste, halt, self.room, self.spending.spender.view, "" if cap is None else cap.id
-        )
+        cap_id = cap.id if cap is not None else ""
+        patience = Patience(beginner, self.haste, halt, self.room, self.spending.spender.view, cap_id)
         driven: Driven[Patient] = Driven()
         try:
             decision = await drive(run, patience.begin, driven, beginner.may_go_on)
@@ -150,7 +147,9 @@ class Caller:
         matcher = compile_rules(rules, project.organization_id, project.id, "")
         if not matcher:
             return None
-        return Purse(self.spending, None, matcher, asked.request, asked.body, asked.raw, text=text, ids=ids)
+        purse = Purse(self.spending, None, matcher, asked.request, asked.body, asked.raw, text=text, ids=ids)
+        purse.room = self.room if cap is not None else None
+        return purse
 
     def _told(
         self,
