@@ -175,10 +175,7 @@ class Runs:
 async def routing_only(runs: Runs, one: Experiment, progress: Progress) -> Found:
     """Replays every row of the window; a pilot calls some of them first. Raises as `with_responses`."""
     whole = Window(one.organization_id, one.project_id, one.window_start_us, one.window_end_us, one.spec.filter)
-    found = await window.count_rows(runs.analytics, whole)
-    drawn = replace(whole, share_ppm=window.share_for(found.rows, runs.most_rows))
-    parts = await window.read_slices(runs.analytics, drawn)
-    plan = await runs.plan(one, whole)
+    (found, drawn, parts), plan = await asyncio.gather(_cut(runs, whole), runs.plan(one, whole))
     piloted = await pilot(runs, one, plan, progress) if one.spec.HasField("pilot") else None
     if piloted is not None:
         plan = replace(plan, pilot=piloted.pairs)
@@ -190,9 +187,16 @@ async def routing_only(runs: Runs, one: Experiment, progress: Progress) -> Found
         with shared(plan) as path:
             work = _Work(runs, one, path, weight, progress, ordered=bool(plan.budgets))
             columns = await work.through(drawn, parts)
-    outcome = await runs.sum_up(one, columns, found, Told(pilot=plan.pilot, history=plan.history))
-    await runs.shown(one, progress.done, progress)
+    summing = runs.sum_up(one, columns, found, Told(pilot=plan.pilot, history=plan.history))
+    outcome, _ = await asyncio.gather(summing, runs.shown(one, progress.done, progress))
     return Found(progress.done, with_member(outcome, "pilot", piloted.summary()) if piloted else outcome)
+
+
+async def _cut(runs: Runs, whole: Window) -> tuple[Count, Window, list[Slice]]:
+    """How many rows a window holds, which of them are drawn, and the units of those."""
+    found = await window.count_rows(runs.analytics, whole)
+    drawn = replace(whole, share_ppm=window.share_for(found.rows, runs.most_rows))
+    return found, drawn, await window.read_slices(runs.analytics, drawn)
 
 
 class _Work:
