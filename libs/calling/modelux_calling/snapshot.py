@@ -13,7 +13,6 @@ from modelux.config.v1 import snapshot_pb2 as pb
 from modelux_calling.budget_rules import Rules
 from modelux_calling.tenants import Key, Project, Tenants
 from modelux_contracts.hosts import host_of
-from modelux_contracts.project_limits import judge_spend_cap_nano
 from modelux_providers.catalog import Catalog, CredentialFacts, Offers, PriceOverride
 from modelux_providers.client import Origin
 from modelux_providers.dialects.base import auth_headers
@@ -106,7 +105,6 @@ class Builder:
             project.id.encode(),
             offers.price_version,
             rules.of(project.organization_id),
-            judge_spend_cap_nano=judge_spend_cap_nano(project),
         )
 
     def _policy(self, slug: str, version: pb.RoutingConfigVersion) -> NamedPolicy:

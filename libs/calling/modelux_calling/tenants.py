@@ -41,8 +41,6 @@ class Project:
     lineups: dict[int, tuple[object, object]] = field(default_factory=dict, repr=False, compare=False)
     """See `World.memo`."""
     plain: dict[str, NamedPolicy] = field(default_factory=dict, repr=False, compare=False)
-    judge_spend_cap_nano: int = 0
-    """The most that one judge run may spend; 0: never told."""
 
     def plain_policy(self, model: str) -> NamedPolicy:
         """The policy of a call that names a model; kept, as the same names come again."""

@@ -44,17 +44,14 @@ class Panel:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     decision: Decision = "undecided"
     _queue: deque[Pair] = field(default_factory=deque)
-    _working: int = 0
     _ended: Unasked | None = None
 
     async def run(self, pairs: Iterable[Pair], at_a_time: int) -> Unasked | None:
         """Why it stopped early; None where all pairs were asked, or the run is decided. Raises `Unavailable`."""
-        self._queue.extend(pairs)
-        self._ended = None
+        self._queue, self._ended = deque(pairs), None
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(at_a_time):
-                    self._working += 1
                     group.create_task(self._worker())
         except BaseExceptionGroup as ended:
             raise ended.exceptions[0] from None
@@ -80,23 +77,16 @@ class Panel:
             await self._tell(pairs[each.place.row], each.place.presented, found, None)
 
     async def _worker(self) -> None:
-        try:
-            while self._queue and self._ended is None and self.decision == "undecided":
-                pair = self._queue.popleft()
-                open_ = await self._pair(pair)
-                if open_ is None:
-                    self.decision = self.look() if self.decision == "undecided" else self.decision
-                elif open_.passing:
-                    self._queue.appendleft(pair)
-                    await self.sleep(_PAUSE_S)
-                else:
-                    self._queue.appendleft(pair)
-                    # what others have reserved and do not need may be enough for this one
-                    if self._working == 1 or open_.refused_by is None:
-                        self._ended = open_
-                    return
-        finally:
-            self._working -= 1
+        while self._queue and self._ended is None and self.decision == "undecided":
+            pair = self._queue.popleft()
+            unasked = await self._pair(pair)
+            if unasked is None:
+                self.decision = self.look() if self.decision == "undecided" else self.decision
+            elif unasked.passing:
+                self._queue.appendleft(pair)
+                await self.sleep(_PAUSE_S)
+            else:
+                self._ended = unasked
 
     async def _pair(self, pair: Pair) -> Unasked | None:
         """Asks what is open about a pair; None where nothing is any more."""
