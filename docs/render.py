@@ -44,7 +44,7 @@ def documents() -> Mapping[Path, str]:
 
 
 def commands() -> Mapping[str, TyperCommand]:
-    """Every command of the `modelux` program, those of groups as `group command`."""
+    """Every command of the `modelux` program, those of groups as `group command`, however deep."""
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
     return dict(_within(group))
@@ -55,7 +55,7 @@ def _within(group: TyperGroup, prefix: str = "") -> Iterator[tuple[str, TyperCom
         if isinstance(each, TyperCommand):
             yield f"{prefix}{name}", each
         elif isinstance(each, TyperGroup) and not each.hidden:
-            yield from _within(each, f"{name} ")
+            yield from _within(each, f"{prefix}{name} ")
 
 
 def _commands() -> Iterator[str]:

@@ -56,12 +56,13 @@ def test_commands_and_flags_exist(path: Path) -> None:
         if program.rsplit("/", 1)[-1] != "modelux" or not rest:
             continue
         name, *options = rest
-        if not options and name in {each.split()[0] for each in commands}:
+        if any(f"{each} ".startswith(f"{' '.join(rest)} ") for each in commands):
             continue
         if name.startswith("-"):
             assert name == "--help", line
             continue
-        name = next((each for each in (f"{name} {' '.join(options[:1])}", name) if each in commands), name)
+        nested = (f"{name} {' '.join(options[:depth])}" for depth in (2, 1))
+        name = next((each for each in nested if each in commands), name)
         assert name in commands, line
         known = {option for parameter in commands[name].params for option in parameter.opts} | {"--help"}
         used = {word.strip("[]").split("=")[0] for word in options if word.strip("[]").startswith("--")}
