@@ -88,8 +88,7 @@ def pilot_pairs(results: bytes, drawn: bytes, scores: tuple[bytes, ...]) -> byte
 def _gathered(row: Values, place: Values, scores: Mapping[tuple[object, str], ExperimentScore]) -> Values:
     found = row | _NO_CALL | {"row": place["row"], "stratum": place["stratum"], "weight": place["weight"]}
     if not place["asked"]:
-        same = row["evidence"] == "reused" and row["baseline_status"] == "ok"
-        return found | ({"similarity": 1.0} if same else {})
+        return found | ({"similarity": 1.0} if row["evidence"] == "reused" and _same_answer(row) else {})
     score = scores.get((place["row"], "candidate"))
     if score is None or score.pair.outcome not in ANSWERED:
         return found | _UNKNOWN | {"candidate_error_code": _unanswered(score)}
@@ -99,6 +98,14 @@ def _gathered(row: Values, place: Values, scores: Mapping[tuple[object, str], Ex
         found |= {"repeat_status": repeat.pair.outcome, "repeat_request_id": repeat.pair.call_id}
         found |= {"repeat_similarity": _alike(repeat)}
     return found
+
+
+def _same_answer(row: Values) -> bool:
+    """Whether the logged answer is the candidate's too. A candidate may also keep a logged failure that another target
+    made good.
+    """
+    ok = row["baseline_status"] == row["candidate_status"] == "ok"
+    return ok and all(row[f"baseline_{name}"] == row[f"candidate_{name}"] for name in ("model", "provider"))
 
 
 def _called(pair: ExperimentPair) -> Values:

@@ -48,7 +48,8 @@ def read(table: pa.Table, *, with_responses: bool = False) -> Read:
     baseline, candidate = _side(table, "baseline", coded), _side(table, "candidate", coded)
     similarity, repeat_status = floats(table, "similarity"), text(table, "repeat_status")
     if with_responses:
-        same = (evidence == REUSED) & baseline.ok & np.isnan(similarity)
+        same = (evidence == REUSED) & baseline.ok & candidate.ok & np.isnan(similarity)
+        same &= baseline.model == candidate.model  # a logged failure may be kept that another target made good
         similarity = np.where(same, 1.0, similarity)
     # The code says why a call never left, or that nobody knows what came of it; no other such row has one.
     unanswered = (evidence == NOT_EVALUABLE) & _marked(pc.not_equal(text(table, "candidate_error_code"), ""))
