@@ -120,6 +120,38 @@ def test_preflight_create_and_read_an_experiment_that_calls_the_candidate(reader
     assert len(reader.product.log(project)) == CALLS  # the calls of experiments are no traffic
 
 
+def test_judge_the_results_and_read_the_verdicts(reader: Reader) -> None:
+    """On the experiment with responses that stands above."""
+    estimate = reader.runs("judge preflight")["data"]
+    assert estimate.keys() == {
+        "effectivePairCount", "effectiveByBucket", "estimatedCostUsd", "perCallEstimateUsd", "spendCapUsd",
+        "suggestedSpendCapUsd", "requiresConfirmation", "notes", "rubric", "rubricHash",
+    }  # fmt: skip
+    assert estimate["effectivePairCount"] == sum(estimate["effectiveByBucket"].values()) == CALLS
+    assert (estimate["spendCapUsd"], estimate["requiresConfirmation"]) == (20, False)
+    reader.variables["RUN_ID"] = reader.runs("judge create")["data"]["id"]
+    found: dict[str, Any] = {}
+
+    def ended() -> bool:
+        found.update(reader.runs("judge summary")["data"])
+        return found["status"] not in ("pending", "running")
+
+    until(ended, "the judge run ends", 90)
+    assert (found["status"], found["status_reason"]) == ("completed", ""), found
+    summary = found["summary"]
+    judged = summary["judged_count"]
+    assert (judged + summary["steered"], summary["parse_errors"], summary["failed"]) == (CALLS, 0, 0)
+    assert judged > CALLS / 2
+    assert sum(summary["verdict_breakdown"].values()) == pytest.approx(1)
+    assert sum(each["n"] for each in summary["by_bucket"].values()) == judged
+    assert 0 < summary["spend_usd"] < 4.20
+    worse = reader.runs("judge worse")["data"]
+    assert len(worse) == round(summary["verdict_breakdown"]["worse"] * judged)
+    assert all(row["verdict"] == "worse" for row in worse)
+    major = reader.runs("judge major")["data"]
+    assert len(major) == estimate["effectiveByBucket"]["major"]
+
+
 def test_an_experiment_keeps_its_hypothesis(reader: Reader) -> None:
     assert reader.creates("hypothesis")["hypothesis"].startswith("Switching to gpt-4o-mini will cut cost ~30%")
 

@@ -17,6 +17,7 @@ from made_log import (
     FLASH,
     HAIKU,
     MINI,
+    PROJECT,
     START_US,
     STRONG,
     Maker,
@@ -26,11 +27,12 @@ from made_log import (
 )
 
 from modelux.events.v1.request_pb2 import RequestCompleted
-from modelux_replay import results, stored
-from modelux_replay.cases import Case
+from modelux_replay import stored
+from modelux_replay.logged import look_back
 from modelux_replay.plan import CALLS, RESULTS
 from modelux_replay.pool import split_traces, stream_of
-from modelux_replay.simulate import prepare
+from modelux_replay.requests import read_batch
+from modelux_replay.simulate import Simulation, prepare
 from modelux_replay.telling import tell
 from modelux_replay.traces import budgets_of, health_of, lists, outcomes_of, read_trace
 from routing_core.flow import Candidate
@@ -247,24 +249,19 @@ def target_of(name: str) -> Target:
 
 
 @pytest.mark.parametrize("slug", CONFIGS)
-def test_traces_are_written_as_the_core_writes_them(slug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_traces_are_written_as_the_core_writes_them(slug: str) -> None:
     """The quick way of `telling` against `Run.trace`, whatever the candidate."""
-    pairs: list[tuple[bytes, bytes]] = []
-
-    def compared(case: Case) -> tuple[bytes, stored.StoredMeasured]:
-        text, measured = tell(case)
+    simulation = Simulation(plan_for(CONFIGS[slug], EVENTS))
+    batch = read_batch(rows_of(EVENTS), PROJECT, 7)
+    logged = [look_back(simulation._worlds, batch, index) for index in range(len(batch))]
+    routed = [index for index, each in enumerate(logged) if not each.never_routed]
+    assert len(routed) > 0.9 * len(EVENTS)
+    for case in simulation._run(batch, logged, routed, "drawn").values():
+        told = json.loads(tell(case)[0])
+        assert set(told.pop("sources")) <= {"projected", "reused"}
         trace = case.run.trace(case.ended)
         attempts = [replace(a, answer=None) if case.assumed(a.number) else a for a in trace.attempts]
-        pairs.append((text, msgspec.json.encode(replace(trace, attempts=tuple(attempts)))))
-        return text, measured
-
-    monkeypatch.setattr(results, "tell", compared)
-    prepare(plan_for(CONFIGS[slug], EVENTS))(rows_of(EVENTS), 0)
-    assert len(pairs) > 0.9 * len(EVENTS)
-    for text, trace in pairs:
-        told = json.loads(text)
-        assert set(told.pop("sources")) <= {"projected", "reused"}
-        assert told == json.loads(trace)
+        assert told == json.loads(msgspec.json.encode(replace(trace, attempts=tuple(attempts))))
 
 
 @pytest.mark.parametrize(
