@@ -146,10 +146,10 @@ def test_judge_the_results_and_read_the_verdicts(reader: Reader) -> None:
     assert sum(each["n"] for each in summary["by_bucket"].values()) == judged
     assert 0 < summary["spend_usd"] < 4.20
     worse = reader.runs("judge worse")["data"]
-    assert len(worse) == round(summary["verdict_breakdown"]["worse"] * judged)
+    assert len(worse) == min(50, round(summary["verdict_breakdown"]["worse"] * judged))
     assert all(row["verdict"] == "worse" for row in worse)
     major = reader.runs("judge major")["data"]
-    assert len(major) == estimate["effectiveByBucket"]["major"]
+    assert len(major) == min(50, estimate["effectiveByBucket"]["major"]), "a page"
 
 
 def test_an_experiment_keeps_its_hypothesis(reader: Reader) -> None:
