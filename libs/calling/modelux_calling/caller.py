@@ -106,7 +106,7 @@ class Caller:
             request: as `request_of` reads it, or as it was logged: then the policy draws as it did for that request.
             call_id: names the call in its record, where that is not the request's own id; of 30 characters as these.
             cap: reserved from beside the project's own budgets; None where these alone hold.
-            ids: the `experiment` or `judge_run` that the call is made for.
+            ids: the `experiment` or `judge_run` that the call is made for; its record is tagged with them.
             halt: asked right before each attempt leaves; a code forbids it.
 
         Raises:
@@ -134,7 +134,7 @@ class Caller:
             for trial in driven.trials:
                 trial.give_up("cancelled", "caller_left")
             raise
-        return self._told(asked, decision, patience, answer, error)
+        return self._told(asked, decision, patience, answer, error, ids or {})
 
     def _purse(
         self, asked: Asked, cap: BudgetRule | None, ids: Mapping[str, str] | None, *, text: bool
@@ -158,6 +158,7 @@ class Caller:
         patience: Patience,
         answer: bytes,
         error: ProviderError | None,
+        ids: Mapping[str, str],
     ) -> Called:
         ended_ns = perf_counter_ns()
         calls = asked.driven.trials
@@ -169,6 +170,8 @@ class Caller:
         event = record.completed(
             asked, "ok" if error is None else "error", outcomes, keep_bodies=True, source=self.source
         )
+        # Messages that follow each other are one: the tags join those of the request.
+        event += RequestCompleted(tags={f"{name}_id": value for name, value in ids.items()}).SerializeToString()
         first_ns = asked.first_sent_ns
         return Called(
             asked.call_id,

@@ -70,6 +70,7 @@ async def test_an_answer_comes_whole_with_its_price_and_record(tmp_path, stream)
         event = RequestCompleted.FromString(called.event)
         assert (event.source, event.outcome, event.status, event.stream) == ("experiment", "ok", 200, stream)
         assert event.request_id == called.call_id != ""
+        assert event.tags == {"experiment_id": "sim_1"}
         assert event.response_body.startswith(b"data: " if stream else b"{")
         assert event.trace_json == called.trace_json != b""
         assert it.simulator.calls()[0].stream is stream

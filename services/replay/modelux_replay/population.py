@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 
 from modelux_replay.drawing import POPULATION
 from modelux_replay.plan import ROWS
-from modelux_replay.prompts import prompt
 from modelux_replay.statements import sql
 from modelux_replay.window import Window, share_for
 from modelux_store.analytics import Analytics
+from modelux_store.prompts import prompt
 
 MOST_POPULATION = 1_000_000
 """Of a larger window so many are drawn evenly before the sample is."""

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelux_replay.drawing import DRAWN, POPULATION, again, draw, pilot
-from modelux_replay.prompts import prompt
+from modelux_store.prompts import prompt
 
 
 def population(count: int, rare: int = 0) -> pa.Table:

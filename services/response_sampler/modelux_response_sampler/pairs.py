@@ -41,6 +41,7 @@ def interrupted(
         error_code="sampler_died",
         ttft_us=-1,
         source="experiment",
+        tags={"experiment_id": samples.experiment_id},
     )
     return pair, record.SerializeToString()
 

@@ -30,7 +30,8 @@ async def test_a_row_is_called_and_told_with_both_answers_and_the_call_is_logged
         assert (pair.logged_answer, pair.answer) == ("the logged answer", "the new answer")
         assert (pair.model, pair.provider, pair.status, pair.attempts) == ("b", "two", 200, 1)
         assert pair.call_id == call.request_id != pair.request_id
-        assert (call.source, call.project_id, dict(call.tags)) == ("experiment", "proj_1", {"team": "search"})
+        assert (call.source, call.project_id) == ("experiment", "proj_1")
+        assert call.tags == {"team": "search", "experiment_id": call.tags["experiment_id"]}
         assert pair.charged_nano == pair.cost_nano == call.cost_nano > 0
         assert pair.usage == call.usage
         assert pair.latency_us > 0
