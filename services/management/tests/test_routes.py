@@ -13,7 +13,13 @@ from management_harness import Client, problem_of
 from modelux_config.operations import OPERATIONS
 from modelux_management.app import PREFIX, ROUTES, build_api
 from modelux_management.authorized import AuthorizedRoute, Routes
-from modelux_management.routes import experiment_schedules, experiment_scorecard, experiment_similar, experiments
+from modelux_management.routes import (
+    experiment_schedules,
+    experiment_scorecard,
+    experiment_similar,
+    experiments,
+    judge_runs,
+)
 from modelux_runtime.auth import ROLES, allows
 
 
@@ -49,8 +55,8 @@ def test_roles_of_routes_are_those_of_the_operations_behind_them() -> None:
     names = {re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(): operation for name, operation in OPERATIONS.items()}
     names |= {"get_me": OPERATIONS["AuthenticateKey"], "restore_routing_config": OPERATIONS["ArchiveRoutingConfig"]}
     own = {"list_logs", "get_log", "import_logs", "reprice_history"}
-    replayed = (*experiments.routes.routes, *experiment_similar.routes.routes, *experiment_scorecard.routes.routes)
-    replayed += tuple(experiment_schedules.routes.routes)
+    elsewhere = (experiments, experiment_similar, experiment_scorecard, experiment_schedules, judge_runs)
+    replayed = (route for each in elsewhere for route in each.routes.routes)
     own |= {route.operation_id for route in replayed if isinstance(route, AuthorizedRoute)}
     for _, path, operation in operations():
         if operation["operationId"] not in own:
