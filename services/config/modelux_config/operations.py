@@ -202,4 +202,6 @@ OPERATIONS: Mapping[str, Operation] = _table(
     ("VerifyAudit", "admin", False, audit_log.verify_audit),
     ("RecordAudit", "editor", True, audit_log.record_audit),
 )
-"""All but those without an actor: `Bootstrap`, for launchers, and `GetSpendCap` and `CloseSpendCap`, for services."""
+"""All but those without an actor: `Bootstrap`, for launchers, and `GetSpendCap`, `CloseSpendCap` and `StepRollout`, for
+services.
+"""

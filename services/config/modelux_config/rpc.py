@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from modelux.config.v1 import admin_pb2 as pb
 from modelux.config.v1.snapshot_pb2 import WatchSnapshotRequest, WatchSnapshotResponse
-from modelux_config import metrics, spend_caps
+from modelux_config import metrics, rollouts, spend_caps
 from modelux_config.bootstrap import bootstrap
 from modelux_config.feed import Feed
 from modelux_config.operations import OPERATIONS, Operation, perform
@@ -53,6 +53,9 @@ class Edge:
         admin["CloseSpendCap"] = self._service(
             spend_caps.close_spend_cap, pb.CloseSpendCapRequest, pb.CloseSpendCapResponse
         )
+        admin["StepRollout"] = self._service(
+            rollouts.step_rollout, pb.StepRolloutRequest, pb.StepRolloutResponse, writes=True
+        )
         admin["Bootstrap"] = _unary(self._bootstrap, pb.BootstrapRequest, pb.BootstrapResponse)
         watch = grpc.unary_stream_rpc_method_handler(
             self._watch,
@@ -76,13 +79,21 @@ class Edge:
         return _unary(self._guarded(operation.name, work), operation.request, operation.response)
 
     def _service(
-        self, operation: Callable[[Database, Ports, R], Awaitable[Message]], request: type[R], response: type[Message]
+        self,
+        operation: Callable[[Database, Ports, R], Awaitable[Message]],
+        request: type[R],
+        response: type[Message],
+        *,
+        writes: bool = False,
     ) -> grpc.RpcMethodHandler[Message, Message]:
-        """An operation that has no actor: other services of the installation ask for it."""
+        """An operation that has no actor: other services of the installation ask for it. `writes` what proxies know."""
 
         async def work(asked: Message) -> Message:
             assert isinstance(asked, request)
-            return await operation(self.database, self.ports, asked)
+            answer = await operation(self.database, self.ports, asked)
+            if writes:
+                self.feed.poke()
+            return answer
 
         return _unary(self._guarded(request.DESCRIPTOR.name.removesuffix("Request"), work), request, response)
 

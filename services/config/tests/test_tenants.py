@@ -15,7 +15,7 @@ from modelux_runtime.auth import ROLES, allows
 READS = ("List", "Get", "Diff", "Verify", "Authenticate", "Explain", "Reconcile")
 
 
-WITHOUT_ACTOR = {"Bootstrap", "GetSpendCap", "CloseSpendCap"}
+WITHOUT_ACTOR = {"Bootstrap", "GetSpendCap", "CloseSpendCap", "StepRollout"}
 
 
 def test_every_operation_of_the_service_is_in_the_table_and_carries_an_actor() -> None:

@@ -1496,3 +1496,29 @@ class RecordAuditRequest(_message.Message):
 class RecordAuditResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class StepRolloutRequest(_message.Message):
+    __slots__ = ("organization_id", "routing_config_id", "rollout_id", "expected_active_version", "policy_json", "rollback_to", "note")
+    ORGANIZATION_ID_FIELD_NUMBER: _ClassVar[int]
+    ROUTING_CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
+    ROLLOUT_ID_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_ACTIVE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    POLICY_JSON_FIELD_NUMBER: _ClassVar[int]
+    ROLLBACK_TO_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    organization_id: str
+    routing_config_id: str
+    rollout_id: str
+    expected_active_version: int
+    policy_json: bytes
+    rollback_to: int
+    note: str
+    def __init__(self, organization_id: _Optional[str] = ..., routing_config_id: _Optional[str] = ..., rollout_id: _Optional[str] = ..., expected_active_version: _Optional[int] = ..., policy_json: _Optional[bytes] = ..., rollback_to: _Optional[int] = ..., note: _Optional[str] = ...) -> None: ...
+
+class StepRolloutResponse(_message.Message):
+    __slots__ = ("done", "active_version")
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    ACTIVE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    done: bool
+    active_version: int
+    def __init__(self, done: _Optional[bool] = ..., active_version: _Optional[int] = ...) -> None: ...

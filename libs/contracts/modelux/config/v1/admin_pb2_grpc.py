@@ -279,6 +279,11 @@ class AdminServiceStub:
                 request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.RecordAuditRequest.SerializeToString,
                 response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.RecordAuditResponse.FromString,
                 _registered_method=True)
+        self.StepRollout = channel.unary_unary(
+                '/modelux.config.v1.AdminService/StepRollout',
+                request_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.StepRolloutRequest.SerializeToString,
+                response_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.StepRolloutResponse.FromString,
+                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -578,6 +583,12 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StepRollout(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -825,6 +836,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.RecordAudit,
                     request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.RecordAuditRequest.FromString,
                     response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.RecordAuditResponse.SerializeToString,
+            ),
+            'StepRollout': grpc.unary_unary_rpc_method_handler(
+                    servicer.StepRollout,
+                    request_deserializer=modelux_dot_config_dot_v1_dot_admin__pb2.StepRolloutRequest.FromString,
+                    response_serializer=modelux_dot_config_dot_v1_dot_admin__pb2.StepRolloutResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -2150,6 +2166,33 @@ class AdminService:
             '/modelux.config.v1.AdminService/RecordAudit',
             modelux_dot_config_dot_v1_dot_admin__pb2.RecordAuditRequest.SerializeToString,
             modelux_dot_config_dot_v1_dot_admin__pb2.RecordAuditResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StepRollout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/modelux.config.v1.AdminService/StepRollout',
+            modelux_dot_config_dot_v1_dot_admin__pb2.StepRolloutRequest.SerializeToString,
+            modelux_dot_config_dot_v1_dot_admin__pb2.StepRolloutResponse.FromString,
             options,
             channel_credentials,
             insecure,
