@@ -71,6 +71,7 @@ def sum_up(
         "headline": headline(told.traffic),
         "judged_count": told.judged_count,
         "parse_errors": errors,
+        "parse_error_rate": estimate(proportion(errors, len(pairs))),
         "spend_usd": spent_nano / NANO,
         "verdict_breakdown": _rates(told.sample),
         "verdict_breakdown_ci_95": {name: _interval(told.sample.verdicts[name]) for name in VERDICTS},
@@ -83,7 +84,7 @@ def sum_up(
         "decided": ended.decided or None,
         "traffic": _traffic(told, shares, "anytime" if always else "fixed"),
         "bounds": {name: _bounds(told.bounds[name]) for name in VERDICTS},
-        "orders": _orders(spec, told.orders, errors),
+        "orders": _orders(spec, told.orders),
         "length_controlled": {
             name: {"rate": estimate(each.rate), "slope": estimate(each.slope)}
             for name, each in told.length_controlled.items()
@@ -165,7 +166,7 @@ def _bounds(found: Bounds) -> Json:
     return {name: estimate(each) for name, each in parts.items()}
 
 
-def _orders(spec: pb.JudgeSpec, found: Orders, errors: int) -> Json:
+def _orders(spec: pb.JudgeSpec, found: Orders) -> Json:
     return {
         "policy": spec.orders,
         "pairs_in_both": found.both,
@@ -174,7 +175,6 @@ def _orders(spec: pb.JudgeSpec, found: Orders, errors: int) -> Json:
         "opposite": found.opposite,
         "tie_and_win": found.tie_and_win,
         "first_chosen": estimate(found.first_chosen),
-        "parse_error_rate": estimate(proportion(errors, found.both + found.unreadable)) if found.both else None,
     }
 
 
