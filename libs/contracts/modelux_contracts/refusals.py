@@ -34,8 +34,13 @@ def not_found(what: str, identifier: str) -> ProblemError:
     return ProblemError(Problem(404, "not_found", "Not found", detail, hint))
 
 
-def conflict(code: str, detail: str, hint: str = "") -> ProblemError:
-    return ProblemError(Problem(409, code, "Conflict", detail, hint))
+def conflict(code: str, detail: str, hint: str = "", errors: Sequence[FieldError] = ()) -> ProblemError:
+    return ProblemError(Problem(409, code, "Conflict", detail, hint, tuple(each.members() for each in errors)))
+
+
+def too_many(what: str, detail: str, hint: str) -> ProblemError:
+    """As many as may be at a time."""
+    return ProblemError(Problem(429, f"too_many_{what}", "Too many at a time", detail, hint))
 
 
 def unavailable(code: str, detail: str, hint: str = "Try again in a few seconds.") -> ProblemError:

@@ -9,12 +9,12 @@ from typing import cast
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_config import base_urls, checks, credentials, management_keys, projects, proxy_keys, routing_configs
 from modelux_config.identity import SYSTEM, Identity
-from modelux_config.problems import conflict
 from modelux_config.records import fill
 from modelux_config.scope import Change, Ports, Scope, finish, lock
 from modelux_config.statements import sql
 from modelux_contracts.hosts import host_of
 from modelux_contracts.ids import new_id
+from modelux_contracts.refusals import conflict
 from modelux_runtime.auth import key_hash
 from modelux_store.database import Database, Transaction
 from modelux_store.secrets import open_sealed

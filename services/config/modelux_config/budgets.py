@@ -5,11 +5,11 @@ from __future__ import annotations
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_config import budget_checks, budget_targets, checks
 from modelux_config.pages import page
-from modelux_config.problems import conflict, not_found
 from modelux_config.projects import find as find_project
 from modelux_config.records import Row, fill
 from modelux_config.scope import Change, Scope
 from modelux_contracts.ids import new_id
+from modelux_contracts.refusals import conflict, not_found
 
 MAX_BUDGETS = 1_000
 """Of one organization: every proxy matches them against every request."""

@@ -6,7 +6,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from modelux_config.problems import FieldError, invalid
+from modelux_config.problems import invalid
+from modelux_contracts.refusals import FieldError
 
 MAX_NAME = 100
 MAX_TEXT = 2_000

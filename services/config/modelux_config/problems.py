@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
+from modelux_contracts import refusals
 from modelux_contracts.errors import Problem, ProblemError
+from modelux_contracts.refusals import FieldError
 from modelux_runtime.auth import Role
 from routing_core.errors import ModeluxError
-
-
-@dataclass(frozen=True, slots=True)
-class FieldError:
-    """One field that cannot be accepted, named as the caller of the REST API writes it."""
-
-    field: str
-    message: str
-    hint: str = ""
-
-    def members(self) -> dict[str, str]:
-        found = {"field": self.field, "message": self.message, "hint": self.hint}
-        return {name: value for name, value in found.items() if value}
 
 
 def unauthenticated() -> ProblemError:
@@ -53,23 +39,6 @@ def denied(detail: str, hint: str) -> ProblemError:
     return ProblemError(Problem(403, "role_required", "Not allowed", detail, hint))
 
 
-def not_found(what: str, identifier: str) -> ProblemError:
-    """The same answer whether it never existed or belongs to another organization."""
-    return ProblemError(
-        Problem(
-            404,
-            "not_found",
-            "Not found",
-            f"There is no {what} {identifier[:80]!r}.",
-            f"List the {what}s to see their ids.",
-        )
-    )
-
-
-def conflict(code: str, detail: str, hint: str = "", errors: Sequence[FieldError] = ()) -> ProblemError:
-    return ProblemError(Problem(409, code, "Conflict", detail, hint, tuple(e.members() for e in errors)))
-
-
 def stale(seen: int, current: int) -> ProblemError:
     return ProblemError(
         Problem(
@@ -83,10 +52,8 @@ def stale(seen: int, current: int) -> ProblemError:
 
 
 def invalid(*errors: FieldError, code: str = "invalid_request") -> ProblemError:
-    """Fields that cannot be accepted; the first one's text is the detail."""
-    first = errors[0]
-    detail = f"{first.field}: {first.message}"
-    return ProblemError(Problem(422, code, "Invalid request", detail, first.hint, tuple(e.members() for e in errors)))
+    """As `refusals.invalid`, of one field or several."""
+    return refusals.invalid(errors, code)
 
 
 def refused_policy(error: ModeluxError, field: str = "policy") -> ProblemError:

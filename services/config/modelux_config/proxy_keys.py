@@ -5,11 +5,11 @@ from __future__ import annotations
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_config import checks
 from modelux_config.pages import page
-from modelux_config.problems import not_found
 from modelux_config.projects import find as find_project
 from modelux_config.records import fill
 from modelux_config.scope import Change, Scope
 from modelux_contracts.ids import new_id, new_key
+from modelux_contracts.refusals import not_found
 from modelux_runtime.auth import PROXY_KEY_PREFIX, key_hash
 
 SHOWN = len(PROXY_KEY_PREFIX) + 4

@@ -6,8 +6,8 @@ import json
 from typing import cast
 
 from modelux_config import policies
-from modelux_config.problems import FieldError
 from modelux_config.scope import Scope
+from modelux_contracts.refusals import FieldError
 from routing_core.config import references
 
 

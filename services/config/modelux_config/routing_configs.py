@@ -8,11 +8,12 @@ from modelux.config.v1 import admin_pb2 as pb
 from modelux_config import checks, policies, references
 from modelux_config.notices import notices
 from modelux_config.pages import page
-from modelux_config.problems import conflict, not_found, stale
+from modelux_config.problems import stale
 from modelux_config.projects import find as find_project
 from modelux_config.records import Row, fill
 from modelux_config.scope import Change, Scope
 from modelux_contracts.ids import new_id
+from modelux_contracts.refusals import conflict, not_found
 
 
 def record_of(row: Row) -> pb.RoutingConfigRecord:

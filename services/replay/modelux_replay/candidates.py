@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from modelux.config.v1 import snapshot_pb2 as config
 from modelux.replay.v1 import replay_pb2 as pb
+from modelux_contracts.refusals import FieldError, invalid
 from modelux_providers.catalog import Catalog
 from modelux_replay.configuration import offers
 from modelux_replay.plan import Document
-from modelux_replay.problems import FieldError, invalid
 from routing_core.config import (
     STRATEGIES,
     Policy,

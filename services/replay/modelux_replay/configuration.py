@@ -9,9 +9,9 @@ import grpc.aio
 
 from modelux.config.v1 import snapshot_pb2 as pb
 from modelux_contracts.errors import Problem, ProblemError
+from modelux_contracts.refusals import not_found
 from modelux_providers.catalog import Catalog, CredentialFacts, Offers, PriceOverride
 from modelux_providers.price_overrides import override_of
-from modelux_replay.problems import not_found
 from modelux_runtime.rpc import DEADLINE_S
 
 _METHOD = "/modelux.config.v1.SnapshotService/WatchSnapshot"

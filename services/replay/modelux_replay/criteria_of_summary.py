@@ -19,7 +19,7 @@ from experiment_core.criteria import (
     parse_criteria,
 )
 from experiment_core.intervals import Estimate, Interval
-from modelux_replay.problems import FieldError, invalid
+from modelux_contracts.refusals import FieldError, invalid
 from routing_core.errors import ModeluxError
 
 FIELD = "successCriteria"

@@ -14,6 +14,7 @@ from modelux.replay.v1 import replay_pb2 as pb
 from modelux_contracts.errors import ProblemError
 from modelux_contracts.ids import new_id
 from modelux_contracts.project_limits import experiment_spend_cap_nano
+from modelux_contracts.refusals import FieldError, conflict, invalid, too_many
 from modelux_providers.catalog import Catalog
 from modelux_replay.candidates import Candidate, read_candidate
 from modelux_replay.configuration import read_configuration
@@ -28,7 +29,6 @@ from modelux_replay.experiments import (
     completed_event,
 )
 from modelux_replay.preflight import estimate
-from modelux_replay.problems import FieldError, conflict, invalid, too_many
 from modelux_replay.runs import Runs
 from modelux_replay.spec import Checked, calls, check, check_project
 from modelux_store.errors import AlreadyExists, Unavailable
@@ -131,7 +131,7 @@ class Desk:
 
     def too_many(self) -> ProblemError:
         detail = f"{self.limits.at_work} experiments of the organization wait or run already."
-        return too_many(detail, "Wait until one has ended, or cancel one.")
+        return too_many("experiments", detail, "Wait until one has ended, or cancel one.")
 
     async def may_call(self, request: pb.MayCallRequest) -> pb.MayCallResponse:
         """Whether further calls in an experiment's name may begin."""

@@ -9,7 +9,7 @@ import grpc.aio
 
 from modelux.embedding.v1 import embedding_pb2 as pb
 from modelux_contracts.errors import ProblemError
-from modelux_replay.problems import FieldError, invalid
+from modelux_contracts.refusals import FieldError, invalid
 from modelux_runtime.calls import call
 
 _SERVICE = "modelux.embedding.v1.EmbeddingService"

@@ -10,10 +10,10 @@ from modelux.events.v1.experiment_pb2 import ExperimentCommand, ExperimentComple
 from modelux.replay.v1 import replay_pb2 as pb
 from modelux_bus.base import Message
 from modelux_contracts import codec
+from modelux_contracts.refusals import not_found
 from modelux_contracts.topics import EXPERIMENT_COMMANDS, EXPERIMENT_COMPLETED
 from modelux_replay.alarms import alarm, want_judge
 from modelux_replay.criteria_of_summary import Ended, conclude
-from modelux_replay.problems import not_found
 from modelux_replay.statements import sql
 from modelux_store import outbox
 from modelux_store.database import Database, Transaction

@@ -11,9 +11,9 @@ import grpc.aio
 from modelux.config.v1 import admin_pb2 as config
 from modelux.replay.v1 import replay_pb2 as pb
 from modelux_contracts.errors import ProblemError
+from modelux_contracts.refusals import FieldError, conflict, invalid, not_found
 from modelux_replay.candidates import parse_slug
 from modelux_replay.experiments import Experiment, Experiments
-from modelux_replay.problems import FieldError, conflict, invalid, not_found
 from modelux_runtime.calls import call
 
 MODES = ("replace", "ab_test")

@@ -13,10 +13,10 @@ from modelux.replay.v1 import replay_pb2 as replay
 from modelux.replay.v1 import schedule_pb2 as pb
 from modelux_contracts.errors import ProblemError
 from modelux_contracts.ids import new_id
+from modelux_contracts.refusals import FieldError, conflict, invalid
 from modelux_replay.desk import DEFAULT_LIMIT, MOST, Desk
 from modelux_replay.experiments import Changed, Experiment
 from modelux_replay.firing import Firer
-from modelux_replay.problems import FieldError, conflict, invalid
 from modelux_replay.schedule_spec import check_schedule, cron_of, experiment_of, named_within
 from modelux_replay.schedules import Schedule, Schedules, TooManySchedules
 from modelux_replay.spec import check

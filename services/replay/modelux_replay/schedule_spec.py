@@ -9,10 +9,10 @@ from functools import partial
 from modelux.replay.v1 import replay_pb2 as replay
 from modelux.replay.v1 import schedule_pb2 as pb
 from modelux_contracts.errors import ProblemError
+from modelux_contracts.refusals import FieldError, invalid
 from modelux_replay.criteria_of_summary import judged
 from modelux_replay.criteria_of_summary import read_criteria as read
 from modelux_replay.cron import BadCron, Cron, parse_cron, parse_zone
-from modelux_replay.problems import FieldError, invalid
 from modelux_replay.spec import DAY_US, LONGEST_NAME, MODES
 
 SHORTEST_WINDOW_S = 60

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from modelux.replay.v1 import schedule_pb2 as pb
+from modelux_contracts.refusals import not_found
 from modelux_replay.experiments import Changed, Experiments, New
-from modelux_replay.problems import not_found
 from modelux_replay.statements import sql
 from modelux_store.database import Database, Transaction
 
