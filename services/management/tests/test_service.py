@@ -26,7 +26,7 @@ async def test_the_service_serves_its_document_and_its_routes(installation: Inst
     port = free_port()
     settings = PlatformSettings(clickhouse_url="http://u:p@127.0.0.1:1/modelux")
     # Nobody serves experiments or similarity at this channel: the API does not mind.
-    channels = dict.fromkeys(("_config", "_replay", "_embedding"), installation.channel)
+    channels = dict.fromkeys(("_config", "_replay", "_embedding", "_judge"), installation.channel)
     platform = Platform(settings, _analytics=nowhere, _bus=MemoryBus(), **channels)
     async with SERVICE.serve(ManagementSettings(port=port), platform) as tasks, asyncio.TaskGroup() as group:
         running = [group.create_task(task) for task in tasks]
