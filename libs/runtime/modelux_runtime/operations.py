@@ -24,6 +24,8 @@ START_S = 2.0
 """How long a call waits for a service that is starting."""
 Context = grpc.aio.ServicerContext[Message, Message]
 Method = Callable[[Any], Awaitable[Message]]
+Failure = Callable[[Exception], Problem | None]
+"""What a caller hears of an exception of the service's own; None: it is a fault of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Operations:
     service: ServiceDescriptor
     methods: Mapping[str, Method]
     started: asyncio.Event
+    failure: Failure = lambda error: None
 
     def register(self, server: grpc.aio.Server) -> None:
         handlers = {name: self._handler(name, method) for name, method in self.methods.items()}
@@ -50,6 +53,11 @@ class Operations:
                 log.warning("%s: a store is not available: %s", name, error or "not reached yet")
                 detail, hint = "The database or the request log cannot be reached.", "Try again in a few seconds."
                 return await refuse(context, Problem(503, "store_unavailable", "Not available", detail, hint))
+            except Exception as error:
+                problem = self.failure(error)
+                if problem is None:
+                    raise
+                return await refuse(context, problem)
 
         operation = self.service.methods_by_name[name]
         return grpc.unary_unary_rpc_method_handler(

@@ -32,6 +32,11 @@ class SpendCaps:
         )
         return (await call(self.channel, _SERVICE, asked, pb.OpenSpendCapResponse)).budget.id
 
+    async def spent_nano(self, organization_id: str, budget_id: str) -> int:
+        """What was spent so far."""
+        asked = pb.GetSpendCapRequest(organization_id=organization_id, budget_id=budget_id)
+        return (await call(self.channel, _SERVICE, asked, pb.GetSpendCapResponse)).settled_nano
+
     async def close(self, organization_id: str, budget_id: str) -> int:
         """Nothing more is granted; nano-USD that were spent."""
         asked = pb.CloseSpendCapRequest(organization_id=organization_id, budget_id=budget_id)

@@ -1,30 +1,23 @@
-"""The gRPC edge: decode, call one function, encode; refusals travel as problems."""
+"""The gRPC edge: which function answers which operation, and what is said of embedders that fail."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
-import grpc
 import grpc.aio
-from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 
 from modelux.embedding.v1 import embedding_pb2 as pb
-from modelux_contracts.errors import Problem, ProblemError
+from modelux_contracts.errors import Problem
 from modelux_embedding.desk import Desk
 from modelux_embedding.embedder import EmbedderFailed
-from modelux_runtime.calls import refuse
-from modelux_store.errors import Unavailable
+from modelux_runtime.operations import Method, Operations
 from routing_core.errors import ModeluxError
 
 log = logging.getLogger(__name__)
 
 SERVICE = pb.DESCRIPTOR.services_by_name["EmbeddingService"]
-Context = grpc.aio.ServicerContext[Message, Message]
-Method = Callable[[Any], Awaitable[Message]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +34,16 @@ class Edge:
             "Similar": self.desk.similar,
             "Cluster": self.desk.cluster,
         }
-        handlers = {name: self._handler(name, method) for name, method in methods.items()}
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
+        started = asyncio.Event()
+        started.set()
+        Operations(SERVICE, methods, started, _failure).register(server)
 
-    def _handler(self, name: str, method: Method) -> grpc.RpcMethodHandler[Message, Message]:
-        async def call(request: Message, context: Context) -> Message:
-            try:
-                return await method(request)
-            except ProblemError as error:
-                return await refuse(context, error.problem)
-            except EmbedderFailed as error:
-                log.warning("%s: %s", name, error)
-                status = 503 if error.passing else 502
-                return await refuse(context, Problem(status, "embedder_failed", "No vectors", str(error), error.hint))
-            except ModeluxError as error:
-                return await refuse(context, Problem(501, error.code, "Not installed", error.message, error.hint))
-            except Unavailable as error:
-                log.warning("%s: the request log is not available: %s", name, error)
-                detail, hint = "The request log cannot be reached.", "Try again in a few seconds."
-                return await refuse(context, Problem(503, "store_unavailable", "Not available", detail, hint))
 
-        operation = SERVICE.methods_by_name[name]
-        return grpc.unary_unary_rpc_method_handler(
-            call,
-            request_deserializer=GetMessageClass(operation.input_type).FromString,
-            response_serializer=GetMessageClass(operation.output_type).SerializeToString,
-        )
+def _failure(error: Exception) -> Problem | None:
+    """What a caller hears of an embedder that fails or is not installed."""
+    if isinstance(error, EmbedderFailed):
+        log.warning("the embedder failed: %s", error)
+        return Problem(503 if error.passing else 502, "embedder_failed", "No vectors", str(error), error.hint)
+    if isinstance(error, ModeluxError):
+        return Problem(501, error.code, "Not installed", error.message, error.hint)
+    return None

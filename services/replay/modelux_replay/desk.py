@@ -100,7 +100,7 @@ class Desk:
         one = _experiment(actor, checked, configuration, candidate, now_us, fingerprint)
         one = replace(one, id=identifier or one.id)
         if calls(checked.spec):
-            one = replace(one, budget_id=await self.runs.caps.open(actor, one.id, one.spec))
+            one = replace(one, budget_id=await self.runs.caps.open_for(actor, one.id, one.spec))
         return one
 
     async def _stored(self, actor: pb.Actor, one: Experiment, fingerprint: bytes) -> Experiment:

@@ -66,7 +66,7 @@ async def serve(settings: ReplaySettings, platform: Platform) -> AsyncIterator[T
         prepare,
         settings.max_rows,
         _now_us,
-        Caps(platform.config),
+        Caps(platform.config, "experiment"),
         Embeddings(platform.embedding),
     )
     desk = Desk(runs, platform.config, Catalog.load(), Limits(settings.max_window_days, settings.max_at_work))

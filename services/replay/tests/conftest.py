@@ -135,7 +135,7 @@ async def runs(
             plain_simulator.prepare,
             MOST_ROWS,
             clock,
-            Caps(installation.channel),
+            Caps(installation.channel, "experiment"),
             Embeddings(embedding),
             pace=Pace(look_s=0.02, spent_s=0.0, settle_s=1.0),
         )

@@ -40,7 +40,7 @@ async def main(database_url: str, analytics_url: str, config: str, now_us: int) 
             plain_simulator.prepare,
             1_000,
             lambda: now_us,
-            Caps(connection),
+            Caps(connection, "experiment"),
             Embeddings(connection),
         )
         module.outbox.append = die  # type: ignore[assignment]  # this is what it is for
