@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -14,6 +11,7 @@ import typer
 
 from modelux_cli import budget_text as text
 from modelux_cli.api import connect, reporting
+from modelux_cli.management import DataDir, Json, Key, Row, Url, print_data
 from routing_core.errors import ModeluxError
 
 app = typer.Typer(
@@ -23,11 +21,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Row = dict[str, Any]
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-_Url = Annotated[str, typer.Option(help="Management API.", envvar="MODELUX_MANAGE_URL")]
-_Key = Annotated[str, typer.Option(help="Management key.", envvar="MODELUX_MGMT_KEY")]
-_Data = Annotated[Path | None, typer.Option(help="Of a local `modelux up`.", envvar="MODELUX_DATA_DIR")]
 _Id = Annotated[str, typer.Argument(help="The budget's id.", metavar="BUDGET_ID")]
 _Limit = Annotated[int, typer.Option(help="How many.", min=1, max=200)]
 _Cap = Annotated[str, typer.Option("--cap", help="Dollars, e.g. 0.05.")]
@@ -63,10 +56,10 @@ def create(
     time_zone: Annotated[str, typer.Option(help="Of the period, e.g. Europe/Berlin.")] = "",
     period_start: Annotated[int | None, typer.Option(help="First day of the month or week, or hour.", min=0)] = None,
     alert_at: _Alerts = None,
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """Create a budget. Without a scope it caps the whole organization."""
     with reporting():
@@ -78,7 +71,7 @@ def create(
         body |= {"period": period, "timeZone": time_zone, "periodStart": period_start}
         body |= _limits(cap, max_calls, max_duration, action, downgrade_to, downgrade_at, loop_calls, alert_at)
         made = connect(url, key, data_dir).send("POST", "/budgets", _given(body))["data"]
-        _show(made, text.budget_lines(made), json)
+        print_data(made, text.budget_lines(made), json)
 
 
 @app.command("list")
@@ -86,24 +79,24 @@ def list_budgets(
     project: Annotated[str, typer.Option(help="Only of this project.")] = "",
     scope: Annotated[str, typer.Option(help="Only of this scope.")] = "",
     limit: _Limit = 50,
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """List the budgets."""
     with reporting():
         filters = {"project_id": project, "scope": scope, "limit": limit}
         rows = connect(url, key, data_dir).get("/budgets", filters)["data"]
-        _show(rows, text.budget_table(rows), json)
+        print_data(rows, text.budget_table(rows), json)
 
 
 @app.command()
-def get(budget_id: _Id, json: _Json = False, url: _Url = "", key: _Key = "", data_dir: _Data = None) -> None:
+def get(budget_id: _Id, json: Json = False, url: Url = "", key: Key = "", data_dir: DataDir = None) -> None:
     """Show one budget."""
     with reporting():
         found = connect(url, key, data_dir).get(_path(budget_id))["data"]
-        _show(found, text.budget_lines(found), json)
+        print_data(found, text.budget_lines(found), json)
 
 
 @app.command()
@@ -122,10 +115,10 @@ def update(
     loop_calls: _Loop = None,
     alert_at: _Alerts = None,
     enabled: Annotated[bool | None, typer.Option("--enable/--disable", help="Enforce it, or not.")] = None,
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """Change a budget's limits or what happens at them."""
     with reporting():
@@ -133,15 +126,15 @@ def update(
         body |= _limits(cap, max_calls, max_duration, action, downgrade_to, downgrade_at, loop_calls, alert_at)
         changes = _given(body) | {_limit_field(each): None for each in without or []}
         made = connect(url, key, data_dir).send("PATCH", _path(budget_id), changes)["data"]
-        _show(made, text.budget_lines(made), json)
+        print_data(made, text.budget_lines(made), json)
 
 
 @app.command()
-def delete(budget_id: _Id, json: _Json = False, url: _Url = "", key: _Key = "", data_dir: _Data = None) -> None:
+def delete(budget_id: _Id, json: Json = False, url: Url = "", key: Key = "", data_dir: DataDir = None) -> None:
     """Delete a budget. What was spent of it stays on record."""
     with reporting():
         found = connect(url, key, data_dir).send("DELETE", _path(budget_id))["data"]
-        _show(found, [f"deleted {budget_id}"], json)
+        print_data(found, [f"deleted {budget_id}"], json)
 
 
 @app.command()
@@ -149,15 +142,15 @@ def spend(
     budget_id: _Id,
     value: Annotated[str, typer.Option(help="One value of an --each budget.")] = "",
     limit: _Limit = 50,
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """Show what is spent, reserved and left in the current window."""
     with reporting():
         rows = connect(url, key, data_dir).get(f"{_path(budget_id)}/spend", {"value": value, "limit": limit})["data"]
-        _show(rows, text.spend_table(rows), json)
+        print_data(rows, text.spend_table(rows), json)
 
 
 @app.command()
@@ -172,10 +165,10 @@ def explain(
     proxy_key: Annotated[str, typer.Option(help="With this proxy key, by its id.")] = "",
     end_user: Annotated[str, typer.Option(help="Of this end user.")] = "",
     needed: Annotated[str, typer.Option(help="That costs this many dollars at most.")] = "",
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """Tell in plain words why a call was blocked or downgraded, or whether one would be."""
     with reporting():
@@ -183,7 +176,7 @@ def explain(
         body |= {"model": model, "provider": provider, "projectId": project, "keyId": proxy_key}
         body |= {"endUserId": end_user, "neededUsd": needed}
         found = connect(url, key, data_dir).send("POST", "/budgets/explain", _given(body))["data"]
-        _show(found, found["text"], json)
+        print_data(found, found["text"], json)
 
 
 @app.command()
@@ -193,16 +186,16 @@ def reconcile(
     start: Annotated[str, typer.Option(help="Windows that began at or after, e.g. 2026-04-01T00:00:00Z.")] = "",
     end: Annotated[str, typer.Option(help="Windows that began before.")] = "",
     limit: _Limit = 50,
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """Hold the ledger against the request log, and explain the difference."""
     with reporting():
         filters = {"value": value, "start": start, "end": end, "limit": limit}
         rows = connect(url, key, data_dir).get(f"{_path(budget_id)}/reconcile", filters)["data"]
-        _show(rows, text.reconcile_table(rows), json)
+        print_data(rows, text.reconcile_table(rows), json)
 
 
 def seconds(written: str) -> int:
@@ -288,17 +281,6 @@ def _pair(written: str) -> str:
 
 def _path(budget_id: str) -> str:
     return f"/budgets/{quote(budget_id, safe='')}"
-
-
-def _show(data: Row | Sequence[Row], lines: Sequence[str] | Iterator[str], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(data))
-        return
-    if not data:
-        print("modelux: there are none", file=sys.stderr)
-        return
-    for line in lines:
-        print(line)
 
 
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,8})m)?(?:(\d{1,9})s?)?")

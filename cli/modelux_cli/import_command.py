@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modelux_cli.api import EXIT_REFUSED, Api, connect, only_project, reporting
+from modelux_cli.management import DataDir, Json, Key, Url
 from routing_core.errors import ModeluxError
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ def import_file(
     join_on: Annotated[str, typer.Option(help="The column that joined files share.")] = "id",
     strict: Annotated[bool, typer.Option("--strict", help="Import nothing if one row is refused.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and report, import nothing.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
-    url: Annotated[str, typer.Option(help="Management API.", envvar="MODELUX_MANAGE_URL")] = "",
-    key: Annotated[str, typer.Option(help="Management key.", envvar="MODELUX_MGMT_KEY")] = "",
-    data_dir: Annotated[Path | None, typer.Option(help="Of a local `modelux up`.", envvar="MODELUX_DATA_DIR")] = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """Import calls that were made elsewhere, each row once however often it is sent."""
     from modelux_cli.import_pieces import parse_join, recognised

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
 
-from modelux_cli.api import Api, connect, reporting
+from modelux_cli.api import connect, reporting
+from modelux_cli.management import DataDir, Json, Key, Limit, Row, Url, pages, print_data
 from routing_core.errors import ModeluxError
 
 app = typer.Typer(
@@ -21,15 +19,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Row = dict[str, Any]
-_PAGE = 200
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-_Url = Annotated[str, typer.Option(help="Management API.", envvar="MODELUX_MANAGE_URL")]
-_Key = Annotated[str, typer.Option(help="Management key.", envvar="MODELUX_MGMT_KEY")]
-_Data = Annotated[Path | None, typer.Option(help="Of a local `modelux up`.", envvar="MODELUX_DATA_DIR")]
 _Experiment = Annotated[str, typer.Argument(help="The experiment's id.", metavar="EXPERIMENT_ID")]
 _Run = Annotated[str, typer.Argument(help="The judge run's id.", metavar="JUDGE_RUN_ID")]
-_Limit = Annotated[int, typer.Option(help="How many.", min=1)]
 _Model = Annotated[str, typer.Option(help="The judge: a model, `model:provider` or `@slug`. Left out: gpt-4o.")]
 _Rubric = Annotated[str, typer.Option(help="When an answer is better, in words; or `@file`.")]
 _Pairs = Annotated[int | None, typer.Option(help="Pairs of this bucket. Left out of all three: 100 each.")]
@@ -49,10 +40,10 @@ def preflight(
     neyman: _Neyman = False,
     cuts: _Cuts = "",
     orders: _Orders = "",
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """Tell what a judge run would judge and cost, without starting it."""
     from modelux_cli.judge_text import preflight_lines
@@ -61,7 +52,7 @@ def preflight(
         body = _wanted(model, rubric, (high, mild, major), neyman, cuts, orders)
         path = f"{_path(experiment_id)}/preflight"
         found = connect(url, key, data_dir).send("POST", path, body)["data"]
-        _show(found, preflight_lines(found), json)
+        print_data(found, preflight_lines(found), json)
 
 
 @app.command()
@@ -81,10 +72,10 @@ def run(
         typer.Option(help="End once it is decided whether less than this percentage of the traffic gets worse."),
     ] = None,
     wait: Annotated[bool, typer.Option(help="Wait for its end, with a bar.")] = True,
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """Judge pairs of a completed experiment with responses. This costs money."""
     from modelux_cli.experiment_progress import wait_for
@@ -99,7 +90,7 @@ def run(
         if wait:
             command = f"modelux experiments judge show {experiment_id} {found['id']}"
             found = wait_for(api, _path(experiment_id, found["id"]), found, command, _progress)
-        _show(found, run_lines(found), json)
+        print_data(found, run_lines(found), json)
         if wait and found["status"] == "failed":
             raise ModeluxError("failed", f"{found['id']} failed: {found['status_reason']}")
 
@@ -108,34 +99,34 @@ def run(
 def show(
     experiment_id: _Experiment,
     judge_run_id: _Run,
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """Show a judge run and what it found."""
     from modelux_cli.judge_text import run_lines
 
     with reporting():
         found = connect(url, key, data_dir).get(_path(experiment_id, judge_run_id))["data"]
-        _show(found, run_lines(found), json)
+        print_data(found, run_lines(found), json)
 
 
 @app.command("list")
 def list_runs(
     experiment_id: _Experiment,
-    limit: _Limit = 50,
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    limit: Limit = 50,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """List an experiment's judge runs, newest first."""
     from modelux_cli.judge_text import run_table
 
     with reporting():
-        rows = list(_pages(connect(url, key, data_dir), _path(experiment_id), {}, limit))
-        _show(rows, run_table(rows), json)
+        rows = list(pages(connect(url, key, data_dir), _path(experiment_id), {}, limit))
+        print_data(rows, run_table(rows), json)
 
 
 @app.command()
@@ -145,11 +136,11 @@ def results(
     verdict: Annotated[str, typer.Option(help="better, equivalent, worse, parse_error, steered, failed.")] = "",
     bucket: Annotated[str, typer.Option(help="high, mild or major.")] = "",
     inconsistent: Annotated[bool, typer.Option("--inconsistent", help="Only where the orders disagree.")] = False,
-    limit: _Limit = 20,
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    limit: Limit = 20,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """List the judged pairs, each with the judge's reason."""
     from modelux_cli.judge_text import result_table
@@ -157,24 +148,24 @@ def results(
     with reporting():
         filters: Row = {"verdict": verdict, "bucket": bucket, "consistent": "false" if inconsistent else ""}
         path = f"{_path(experiment_id, judge_run_id)}/results"
-        rows = list(_pages(connect(url, key, data_dir), path, filters, limit))
-        _show(rows, result_table(rows), json)
+        rows = list(pages(connect(url, key, data_dir), path, filters, limit))
+        print_data(rows, result_table(rows), json)
 
 
 @app.command()
 def cancel(
     experiment_id: _Experiment,
     judge_run_id: _Run,
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """Stop a judge run; what came in is summed up. One that has ended stays as it is."""
     with reporting():
         found = connect(url, key, data_dir).send("POST", f"{_path(experiment_id, judge_run_id)}/cancel")["data"]
         stopping = "is being stopped" if found["status"] == "running" else f"is {found['status']}"
-        _show(found, [f"{found['id']} {stopping}"], json)
+        print_data(found, [f"{found['id']} {stopping}"], json)
 
 
 @app.command()
@@ -182,10 +173,10 @@ def agreement(
     experiment_id: _Experiment,
     judge_run_id: _Run,
     other: Annotated[str, typer.Argument(help="Another run of the experiment.", metavar="OTHER_RUN_ID")],
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """Tell how far two judge runs agree on the same pairs."""
     from modelux_cli.judge_text import agreement_lines
@@ -193,7 +184,7 @@ def agreement(
     with reporting():
         path = f"{_path(experiment_id, judge_run_id)}/agreement"
         found = connect(url, key, data_dir).get(path, {"with": other})["data"]
-        _show(found, agreement_lines(found), json)
+        print_data(found, agreement_lines(found), json)
 
 
 def label(
@@ -204,10 +195,10 @@ def label(
     verdict: Annotated[str, typer.Option(help="first, second or equal.")] = "",
     note: Annotated[str, typer.Option(help="Why; with --verdict.")] = "",
     limit: Annotated[int, typer.Option(help="Pairs to show.", min=1, max=50)] = 10,
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """Label pairs of a judge run, without knowing whose answer is whose: its rates are corrected by what you say.
 
@@ -221,9 +212,9 @@ def label(
         if token or verdict:
             body = {"token": token, "verdict": verdict, "note": note, "labeller": labeller}
             found = api.send("POST", path, body)["data"]
-            _show(found, label_lines(found), json)
+            print_data(found, label_lines(found), json)
         elif json:
-            _show(api.get(path, {"limit": limit})["data"], [], json)
+            print_data(api.get(path, {"limit": limit})["data"], [], json)
         else:
             label_in_turn(api, path, labeller, limit)
 
@@ -270,24 +261,3 @@ def _progress(found: Row) -> Row:
 def _path(experiment_id: str, judge_run_id: str = "") -> str:
     path = f"/experiments/{quote(experiment_id, safe='')}/judge"
     return f"{path}/{quote(judge_run_id, safe='')}" if judge_run_id else path
-
-
-def _pages(api: Api, path: str, filters: Mapping[str, Any], limit: int) -> Iterator[Row]:
-    """At most `limit` rows, of as many pages as that takes."""
-    cursor, left = "", limit
-    while left > 0:
-        page = api.get(path, {**filters, "limit": min(left, _PAGE), "cursor": cursor})
-        yield from page["data"]
-        left, cursor = left - len(page["data"]), page["next_cursor"] or ""
-        if not cursor or not page["data"]:
-            return
-
-
-def _show(data: object, lines: Iterable[str], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(data))
-    elif not data:
-        print("modelux: there are none", file=sys.stderr)
-    else:
-        for line in lines:
-            print(line)

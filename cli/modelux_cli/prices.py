@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from modelux_cli import price_text as text
 from modelux_cli.api import connect, reporting
+from modelux_cli.management import DataDir, Json, Key, Url, print_data
 from routing_core.errors import ModeluxError
 
 app = typer.Typer(
@@ -21,10 +19,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-_Url = Annotated[str, typer.Option(help="Management API.", envvar="MODELUX_MANAGE_URL")]
-_Key = Annotated[str, typer.Option(help="Management key.", envvar="MODELUX_MGMT_KEY")]
-_Data = Annotated[Path | None, typer.Option(help="Of a local `modelux up`.", envvar="MODELUX_DATA_DIR")]
 _Suppose = Annotated[
     list[str] | None,
     typer.Option(help="A price to suppose, `PROVIDER/MODEL=INPUT,OUTPUT[,CACHE_READ[,CACHE_WRITE]]`; repeatable."),
@@ -34,18 +28,15 @@ _Suppose = Annotated[
 @app.command("list")
 def list_prices(
     limit: Annotated[int, typer.Option(help="How many.", min=1, max=200)] = 50,
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """List the prices you set over the built-in table, with the names that logs tell them by."""
     with reporting():
         rows = connect(url, key, data_dir).get("/prices", {"limit": limit})["data"]
-        if not rows and not json:
-            print("modelux: there are none", file=sys.stderr)
-            return
-        _show(rows, text.price_table(rows) if rows else (), json)
+        print_data(rows, text.price_table(rows), json)
 
 
 @app.command()
@@ -55,10 +46,10 @@ def reprice(
     project: Annotated[str, typer.Option(help="Only of this project, by its id.")] = "",
     as_of: Annotated[str, typer.Option(help="At the prices in force then, or `call`: at each call's own time.")] = "",
     suppose: _Suppose = None,
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """Tell what logged usage would have cost at other prices; left out, at those of now. Nothing is changed."""
     with reporting():
@@ -66,7 +57,7 @@ def reprice(
         body |= {"asOfCall": True} if as_of == "call" else {"asOf": as_of}
         body |= {"supposed": [supposed(each) for each in suppose or []]}
         found = connect(url, key, data_dir).send("POST", "/prices/reprice", _given(body))["data"]
-        _show(found, text.repriced_lines(found), json)
+        print_data(found, text.repriced_lines(found), json)
 
 
 def supposed(written: str) -> dict[str, str]:
@@ -82,11 +73,6 @@ def supposed(written: str) -> dict[str, str]:
 
 def _given(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value not in ("", [])}
-
-
-def _show(data: object, lines: Iterable[str] | Sequence[str], as_json: bool) -> None:
-    for line in [json.dumps(data)] if as_json else lines:
-        print(line)
 
 
 _AMOUNTS = ("inputUsdPerMillion", "outputUsdPerMillion", "cacheReadUsdPerMillion", "cacheWriteUsdPerMillion")

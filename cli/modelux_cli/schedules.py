@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json as json_text
 import re
-import sys
-from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
 
 from modelux_cli import experiment_request as request
-from modelux_cli.api import Api, connect, only_project, reporting
+from modelux_cli.api import connect, only_project, reporting
+from modelux_cli.management import DataDir, Json, Key, Row, Url, pages, print_data
 from modelux_cli.pass_if import criteria
 from routing_core.errors import ModeluxError
 
@@ -24,13 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Row = dict[str, Any]
-_PAGE = 200
 _RUNS = 10
-_Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-_Url = Annotated[str, typer.Option(help="Management API.", envvar="MODELUX_MANAGE_URL")]
-_Key = Annotated[str, typer.Option(help="Management key.", envvar="MODELUX_MGMT_KEY")]
-_Data = Annotated[Path | None, typer.Option(help="Of a local `modelux up`.", envvar="MODELUX_DATA_DIR")]
 _Id = Annotated[str, typer.Argument(help="The schedule's id.", metavar="SCHEDULE_ID")]
 _SPAN = re.compile(r"\d{1,6}[mhdw]")
 
@@ -65,10 +58,10 @@ def create(
     spend_cap: request.SpendCap = "",
     name: Annotated[str, typer.Option(help="Left out: the candidate.")] = "",
     project: request.Project = "",
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """Keep a schedule and print its id."""
     with reporting():
@@ -85,28 +78,28 @@ def create(
             body["successCriteria"] = criteria(pass_if or (), any_of=any_of, min_sample=min_sample)
         body["projectId"] = project or body.get("projectId") or only_project(api)
         made = api.send("POST", "/experiment-schedules", request.given(body))["data"]
-        _show(made, [made["id"]], json)
+        print_data(made, [made["id"]], json)
 
 
 @app.command("list")
 def list_schedules(
     project: Annotated[str, typer.Option(help="Only of this project.")] = "",
     limit: Annotated[int, typer.Option(help="How many.", min=1)] = 50,
-    json: _Json = False,
-    url: _Url = "",
-    key: _Key = "",
-    data_dir: _Data = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """List the schedules, newest first."""
     from modelux_cli.schedule_text import schedule_table
 
     with reporting():
-        rows = list(_pages(connect(url, key, data_dir), "/experiment-schedules", {"project_id": project}, limit))
-        _show(rows, schedule_table(rows), json)
+        rows = list(pages(connect(url, key, data_dir), "/experiment-schedules", {"project_id": project}, limit))
+        print_data(rows, schedule_table(rows), json)
 
 
 @app.command()
-def show(schedule_id: _Id, json: _Json = False, url: _Url = "", key: _Key = "", data_dir: _Data = None) -> None:
+def show(schedule_id: _Id, json: Json = False, url: Url = "", key: Key = "", data_dir: DataDir = None) -> None:
     """Show a schedule and its last runs."""
     from modelux_cli.schedule_text import schedule_lines
 
@@ -114,39 +107,39 @@ def show(schedule_id: _Id, json: _Json = False, url: _Url = "", key: _Key = "", 
         api = connect(url, key, data_dir)
         found = api.get(_path(schedule_id))["data"]
         runs = api.get(f"{_path(schedule_id)}/experiments", {"limit": _RUNS})["data"]
-        _show(found | {"experiments": runs}, schedule_lines(found, runs), json)
+        print_data(found | {"experiments": runs}, schedule_lines(found, runs), json)
 
 
 @app.command()
-def pause(schedule_id: _Id, json: _Json = False, url: _Url = "", key: _Key = "", data_dir: _Data = None) -> None:
+def pause(schedule_id: _Id, json: Json = False, url: Url = "", key: Key = "", data_dir: DataDir = None) -> None:
     """Let it fire by hand alone."""
     with reporting():
         found = connect(url, key, data_dir).send("POST", f"{_path(schedule_id)}/pause")["data"]
-        _show(found, [f"{found['id']} is paused"], json)
+        print_data(found, [f"{found['id']} is paused"], json)
 
 
 @app.command()
-def resume(schedule_id: _Id, json: _Json = False, url: _Url = "", key: _Key = "", data_dir: _Data = None) -> None:
+def resume(schedule_id: _Id, json: Json = False, url: Url = "", key: Key = "", data_dir: DataDir = None) -> None:
     """Let it fire at its times again. What was missed is not made up for."""
     with reporting():
         found = connect(url, key, data_dir).send("POST", f"{_path(schedule_id)}/resume")["data"]
-        _show(found, [f"{found['id']} fires next at {found['next_at']}"], json)
+        print_data(found, [f"{found['id']} fires next at {found['next_at']}"], json)
 
 
 @app.command()
-def fire(schedule_id: _Id, json: _Json = False, url: _Url = "", key: _Key = "", data_dir: _Data = None) -> None:
+def fire(schedule_id: _Id, json: Json = False, url: Url = "", key: Key = "", data_dir: DataDir = None) -> None:
     """Run it now, over the window that ends now; prints the experiment's id."""
     with reporting():
         found = connect(url, key, data_dir).send("POST", f"{_path(schedule_id)}/fire")["data"]
-        _show(found, [found["id"]], json)
+        print_data(found, [found["id"]], json)
 
 
 @app.command()
-def delete(schedule_id: _Id, json: _Json = False, url: _Url = "", key: _Key = "", data_dir: _Data = None) -> None:
+def delete(schedule_id: _Id, json: Json = False, url: Url = "", key: Key = "", data_dir: DataDir = None) -> None:
     """Delete a schedule. Its experiments stay."""
     with reporting():
         found = connect(url, key, data_dir).send("DELETE", _path(schedule_id))["data"]
-        _show(found, [f"{found['id']} is deleted"], json)
+        print_data(found, [f"{found['id']} is deleted"], json)
 
 
 def _read(file: Path) -> Row:
@@ -183,27 +176,5 @@ def _alarm(written: str) -> Row:
         raise ModeluxError("usage", f"--alarm {written!r} is no rule", hint="Write 2/3: two of three runs.") from None
 
 
-def _pages(api: Api, path: str, filters: Mapping[str, Any], limit: int) -> Iterator[Row]:
-    """At most `limit` rows, of as many pages as that takes."""
-    cursor, left = "", limit
-    while left > 0:
-        page = api.get(path, {**filters, "limit": min(left, _PAGE), "cursor": cursor})
-        yield from page["data"]
-        left, cursor = left - len(page["data"]), page["next_cursor"] or ""
-        if not cursor or not page["data"]:
-            return
-
-
 def _path(schedule_id: str) -> str:
     return f"/experiment-schedules/{quote(schedule_id, safe='')}"
-
-
-def _show(data: object, lines: Iterable[str], as_json: bool) -> None:
-    if as_json:
-        print(json_text.dumps(data))
-        return
-    if not data:
-        print("modelux: there are none", file=sys.stderr)
-        return
-    for line in lines:
-        print(line)

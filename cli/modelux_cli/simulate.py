@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json as json_text
-import shutil
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from modelux_cli import experiment_request as request
 from modelux_cli.api import Api, connect, reporting
+from modelux_cli.management import DataDir, Json, Key, Row, Url, terminal_width
 from routing_core.errors import ModeluxError
 
-Row = dict[str, Any]
 EXIT_FAIL_IF = 3
 _INTERRUPTED = 130
 _LONGEST_NAME = 200
@@ -39,10 +37,10 @@ def simulate(
     ] = None,
     name: Annotated[str, typer.Option(help="Left out: the candidate and the window.")] = "",
     project: request.Project = "",
-    json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
-    url: Annotated[str, typer.Option(help="Management API.", envvar="MODELUX_MANAGE_URL")] = "",
-    key: Annotated[str, typer.Option(help="Management key.", envvar="MODELUX_MGMT_KEY")] = "",
-    data_dir: Annotated[Path | None, typer.Option(help="Of a local `modelux up`.", envvar="MODELUX_DATA_DIR")] = None,
+    json: Json = False,
+    url: Url = "",
+    key: Key = "",
+    data_dir: DataDir = None,
 ) -> None:
     """Replay logged traffic under a candidate, wait, and print what changes. Nothing is called, nothing is spent."""
     from modelux_cli.criteria import holding, parse
@@ -75,7 +73,7 @@ def _tell(found: Row, *, per_run: bool) -> None:
     """The outcome in words, as wide as the terminal, and what to do next."""
     from modelux_cli.experiment_text import next_lines, outcome_lines
 
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = terminal_width()
     for line in (*outcome_lines(found, width, per_run=per_run), *next_lines(found)):
         print(line)
 
