@@ -161,12 +161,14 @@ def facts_of(model: str) -> ModelFacts:
     return UNKNOWN
 
 
+@lru_cache(maxsize=4096)
 def answers(model: str) -> bool:
     """Whether the model takes chat or embeddings requests, as far as its name tells."""
     name = bare(model)
     return name != "ada" and not any(part in name for part in _OTHER_KINDS)
 
 
+@lru_cache(maxsize=4096)
 def retired(model: str) -> bool:
     """Whether the model is known to be gone. Whoever names it may still try."""
     name = bare(model)
