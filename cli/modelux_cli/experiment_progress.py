@@ -24,7 +24,7 @@ _PATIENCE = 5
 
 def wait(api: Api, experiment: Row) -> Row:
     """The experiment once it has ended, however it did. Raises ModeluxError."""
-    command = f"modelux experiments get {experiment['id']}"
+    command = f"modelux experiments show {experiment['id']}"
     return wait_for(api, f"/experiments/{experiment['id']}", experiment, command, lambda one: one)
 
 

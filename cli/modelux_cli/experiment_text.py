@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from modelux_cli.budget_text import table, usd
+from modelux_cli.pass_if import told
 
 Row = dict[str, Any]
 Line = tuple[str, str, str, str, str]
@@ -39,8 +40,7 @@ def experiment_lines(row: Row, width: int | None = None) -> Iterator[str]:
         yield from outcome_lines(row, width)
     else:
         yield f"{_MARGIN}window: {_window(row)}"
-    if row["verdict_facts"]:
-        yield f"{_MARGIN}verdict: {row['verdict_facts']['sentence']}"
+    yield from _verdict(row)
 
 
 def outcome_lines(row: Row, width: int | None = None, *, per_run: bool = True) -> Iterator[str]:
@@ -87,7 +87,7 @@ def next_lines(row: Row) -> Iterator[str]:
 def promoted_lines(made: Row) -> Iterator[str]:
     """Where the candidate went, and the way back."""
     yield f"{_promoted(made)} is live"
-    yield f"{_MARGIN}to go back: POST /manage/v1/routing-configs/{made['routing_config_id']}/rollback"
+    yield f"{_MARGIN}to go back: modelux rollback {made['routing_config_id']}"
 
 
 def preflight_lines(found: Row) -> Iterator[str]:
@@ -152,6 +152,19 @@ def latency(ms: float | None) -> str:
     if ms is None:
         return "-"
     return f"{ms / 1000:.2f}s" if abs(ms) >= 1000 else f"{ms:.0f}ms"
+
+
+def _verdict(row: Row) -> Iterator[str]:
+    """What it was to show, and whether it does; with several criteria also what each shows."""
+    if row["success_criteria"]:
+        yield f"{_MARGIN}passes if: {told(row['success_criteria'])}"
+    facts = row["verdict_facts"]
+    if not facts:
+        return
+    several = facts.get("predicates", [])
+    if len(several) > 1:
+        yield from (f"{_MARGIN}{_MARGIN}{each['outcome']}: {each['sentence']}" for each in several)
+    yield f"{_MARGIN}verdict: {facts['sentence']}"
 
 
 def _compared(row: Row, *, per_run: bool) -> Iterator[Line]:

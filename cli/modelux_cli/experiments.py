@@ -11,7 +11,8 @@ import typer
 from modelux_cli import experiment_request as request
 from modelux_cli import judge_runs
 from modelux_cli.api import connect, only_project, reporting
-from modelux_cli.management import DataDir, Json, Key, Limit, Row, Url, pages, print_data, terminal_width
+from modelux_cli.management import PAGE, DataDir, Json, Key, Limit, Row, Url, pages, print_data, terminal_width
+from modelux_cli.pass_if import AnyOf, MinSample, PassIf, criteria
 
 app = typer.Typer(
     name="experiments",
@@ -22,6 +23,8 @@ app = typer.Typer(
 app.add_typer(judge_runs.app, name="judge")
 app.command("label")(judge_runs.label)
 
+_ANSWERS_PAGE = 50
+"""The most rows that the API gives at once with their answers."""
 _Id = Annotated[str, typer.Argument(help="The experiment's id.", metavar="EXPERIMENT_ID")]
 _Share = Annotated[float | None, typer.Option(min=0, max=1, help="Only pairs that are scored so.")]
 
@@ -48,6 +51,9 @@ def create(
     spend_cap: request.SpendCap = "",
     name: Annotated[str, typer.Option(help="Left out: the candidate and the window.")] = "",
     hypothesis: Annotated[str, typer.Option(help="What it is meant to answer; shown beside the result.")] = "",
+    pass_if: PassIf = None,
+    any_of: AnyOf = False,
+    min_sample: MinSample = 0,
     project: request.Project = "",
     json: Json = False,
     url: Url = "",
@@ -62,6 +68,7 @@ def create(
         body = request.wanted(api, config, within, chosen, by, project)
         body |= request.paid(sample, method, sample_tag, call_unchanged, aa_share, pilot, spend_cap)
         body |= request.given({"name": name or f"{config.strip()} over {within.words}"[:200], "hypothesis": hypothesis})
+        body |= request.given({"successCriteria": criteria(pass_if or (), any_of=any_of, min_sample=min_sample)})
         made = api.send("POST", "/experiments", body)["data"]
         print_data(made, [made["id"]], json)
 
@@ -123,9 +130,10 @@ def list_experiments(
         print_data(rows, experiment_table(rows), json)
 
 
+@app.command("get", hidden=True)
 @app.command()
-def get(experiment_id: _Id, json: Json = False, url: Url = "", key: Key = "", data_dir: DataDir = None) -> None:
-    """Show one experiment and what it found."""
+def show(experiment_id: _Id, json: Json = False, url: Url = "", key: Key = "", data_dir: DataDir = None) -> None:
+    """Show one experiment: what it found, and its verdict where it has success criteria."""
     from modelux_cli.experiment_text import experiment_lines
 
     with reporting():
@@ -145,6 +153,7 @@ def results(
     run: Annotated[str, typer.Option(help="Only of this run.")] = "",
     min_similarity: _Share = None,
     max_similarity: _Share = None,
+    answers: Annotated[bool, typer.Option("--answers", help="What was asked, and both answers side by side.")] = False,
     limit: Limit = 20,
     json: Json = False,
     url: Url = "",
@@ -163,9 +172,15 @@ def results(
             "run": run,
         }
         filters |= {"min_similarity": min_similarity, "max_similarity": max_similarity}
-        path = f"{_path(experiment_id)}/results"
-        rows = list(pages(connect(url, key, data_dir), path, filters, limit))
-        print_data(rows, result_table(rows), json)
+        filters |= {"include": "answers"} if answers else {}
+        path, page = f"{_path(experiment_id)}/results", _ANSWERS_PAGE if answers else PAGE
+        rows = list(pages(connect(url, key, data_dir), path, filters, limit, page=page))
+        if answers:
+            from modelux_cli.answer_text import answer_lines
+
+            print_data(rows, answer_lines(rows, terminal_width()), json)
+        else:
+            print_data(rows, result_table(rows), json)
 
 
 @app.command()

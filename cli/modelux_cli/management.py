@@ -19,11 +19,12 @@ Url = Annotated[str, typer.Option(help="Management API.", envvar="MODELUX_MANAGE
 Key = Annotated[str, typer.Option(help="Management key.", envvar="MODELUX_MGMT_KEY")]
 DataDir = Annotated[Path | None, typer.Option(help="Of a local `modelux up`.", envvar="MODELUX_DATA_DIR")]
 Limit = Annotated[int, typer.Option(help="How many.", min=1)]
-_PAGE = 200
+PAGE = 200
+"""The most rows that the API gives at once."""
 
 
-def pages(api: Api, path: str, filters: Mapping[str, Any], limit: int, *, page: int = _PAGE) -> Iterator[Row]:
-    """At most `limit` rows, of as many pages as that takes; `page`: the most that the API gives at once."""
+def pages(api: Api, path: str, filters: Mapping[str, Any], limit: int, *, page: int = PAGE) -> Iterator[Row]:
+    """At most `limit` rows, of as many pages as that takes, each of at most `page` rows."""
     cursor, left = "", limit
     while left > 0:
         found = api.get(path, {**filters, "limit": min(left, page), "cursor": cursor})

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from modelux_cli.budget_text import table
+from modelux_cli.pass_if import told
 
 Row = dict[str, Any]
 _MARGIN = "  "
@@ -25,7 +26,8 @@ def schedule_lines(row: Row, runs: Sequence[Row] = ()) -> Iterator[str]:
     yield f"{_MARGIN}due: {row['cron']} ({row['time_zone']}), next {row['next_at'] or 'never: it is paused'}"
     yield f"{_MARGIN}window: the {row['window']} before"
     yield f"{_MARGIN}candidate: {_candidate(experiment)}, {experiment['mode']}"
-    yield f"{_MARGIN}passes if: {_criteria(row['success_criteria'])}"
+    criteria = row["success_criteria"]
+    yield f"{_MARGIN}passes if: {told(criteria) if criteria else 'anything: there are no criteria'}"
     yield f"{_MARGIN}alarm: when {alarm['failures']} of {alarm['of']} runs fail, the last among them"
     if judge:
         yield f"{_MARGIN}judge: {judge['judge_model']}"
@@ -50,15 +52,3 @@ def _candidate(experiment: Row) -> str:
         return config
     named = config.get("model") if set(config) <= {"model", "strategy"} else None
     return str(named) if named else json.dumps({"strategy": experiment["candidate_policy"], **config})
-
-
-def _criteria(criteria: Row | None) -> str:
-    if not criteria:
-        return "anything: there are no criteria"
-    words = f" {criteria.get('logic', 'and')} "
-    return words.join(_predicate(each) for each in criteria["predicates"])
-
-
-def _predicate(each: Row) -> str:
-    threshold = each.get("params", {}).get("threshold")
-    return f"{each['metric']}{'' if threshold is None else f'@{threshold:g}'} {each['op']} {each['value']:g}"

@@ -13,7 +13,7 @@ import typer
 from modelux_cli import experiment_request as request
 from modelux_cli.api import connect, only_project, reporting
 from modelux_cli.management import DataDir, Json, Key, Row, Url, pages, print_data
-from modelux_cli.pass_if import criteria
+from modelux_cli.pass_if import AnyOf, MinSample, PassIf, criteria
 from routing_core.errors import ModeluxError
 
 app = typer.Typer(
@@ -35,11 +35,9 @@ def create(
     cron: Annotated[str, typer.Option(help="Minute, hour, day of month, month, day of week.")] = "",
     time_zone: Annotated[str, typer.Option(help="IANA name, e.g. Europe/Berlin. Left out: UTC.")] = "",
     window: Annotated[str, typer.Option(help="Of so long before each due moment: 30m, 24h, 7d or 2w.")] = "7d",
-    pass_if: Annotated[
-        list[str] | None, typer.Option(help="A success criterion, e.g. 'cost_delta_pct <= -20'; repeatable.")
-    ] = None,
-    any_of: Annotated[bool, typer.Option("--any", help="One criterion is enough.")] = False,
-    min_sample: Annotated[int, typer.Option(min=0, help="Requests that a verdict needs. Left out: 100.")] = 0,
+    pass_if: PassIf = None,
+    any_of: AnyOf = False,
+    min_sample: MinSample = 0,
     alarm: Annotated[str, typer.Option(help="Tell a regression when so many of so many runs fail, e.g. 2/3.")] = "1/1",
     judge: Annotated[str, typer.Option(help="Model of a judge run after each run; with --sample.")] = "",
     tag: request.Tag = None,

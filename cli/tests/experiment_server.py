@@ -124,8 +124,8 @@ class Handler(BaseHTTPRequestHandler):
             case "GET", "/sim_1":
                 return {"data": self.server.look()}
             case "GET", "/sim_1/results":
-                ResultsQuery.model_validate(query)
-                return _page([_result(number) for number in range(450)], query)
+                asked_for = ResultsQuery.model_validate(query)
+                return _page([_result(number) for number in range(450)], query, 50 if asked_for.include else 200)
             case "GET", "/sim_1/similarity-histogram":
                 asked = HistogramQuery.model_validate(query)
                 return {"data": similarity_histogram(_SCORES, asked.threshold).model_dump(mode="json")}
@@ -169,9 +169,9 @@ _PAID = pb.PreflightResponse(
 _ESTIMATES = {"": pb.PreflightResponse(**_FREE), "with_responses": _PAID}  # type: ignore[arg-type]  # as above
 
 
-def _page(rows: list[Row], query: dict[str, str]) -> Row:
+def _page(rows: list[Row], query: dict[str, str], most: int = 200) -> Row:
     first, limit = int(query.get("cursor", 0)), int(query["limit"])
-    assert limit <= 200, "as the API allows"
+    assert limit <= most, "as the API allows"
     more = first + limit < len(rows)
     return {"data": rows[first : first + limit], "next_cursor": str(first + limit) if more else None}
 

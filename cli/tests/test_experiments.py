@@ -53,6 +53,33 @@ def test_calls_are_asked_for_as_the_api_takes_them(server: Server) -> None:
         assert run(server, "experiments", "create", *window, *wrong).exit_code == 2
 
 
+def test_success_criteria_are_sent_as_the_api_takes_them(server: Server) -> None:
+    words = ("--pass-if", "error_rate_delta_pct <= 1", "--pass-if=similarity_pct_above_threshold@0.9 >= 80")
+    for more in ((), ("--any", "--min-sample=200")):
+        shown = run(server, "experiments", "create", "--config=gpt-4o-mini", *words, *more)
+        assert shown.exit_code == 0, shown.output
+    similar = {"metric": "similarity_pct_above_threshold", "op": ">=", "value": 80.0, "params": {"threshold": 0.9}}
+    predicates = [{"metric": "error_rate_delta_pct", "op": "<=", "value": 1.0}, similar]
+    assert [body["successCriteria"] for body in server.bodies] == [
+        {"logic": "and", "predicates": predicates},
+        {"logic": "or", "predicates": predicates, "min_sample_size": 200},
+    ]
+    assert run(server, "experiments", "create", "--config=gpt-4o-mini", "--pass-if=cheaper").exit_code == 2
+
+
+def test_a_verdict_is_told_with_its_sentence_and_each_criterion(server: Server) -> None:
+    criteria = {"logic": "and", "predicates": [{"metric": "error_rate_delta_pct", "op": "<=", "value": 1}] * 2}
+    found = record("running") | {"success_criteria": criteria}
+    server.looks = [found]
+    told = "  passes if: error_rate_delta_pct <= 1 and error_rate_delta_pct <= 1"
+    assert run(server, "experiments", "show", "sim_1").output.splitlines()[-1] == told
+    each = [{"outcome": "fail", "sentence": "broken: 13 [10, 17]"}, {"outcome": "pass", "sentence": "it holds"}]
+    found["verdict_facts"] = {"verdict": "fail", "sentence": "Fail: broken: 13 [10, 17].", "predicates": each}
+    lines = [told, "    fail: broken: 13 [10, 17]", "    pass: it holds", "  verdict: Fail: broken: 13 [10, 17]."]
+    assert run(server, "experiments", "show", "sim_1").output.splitlines()[-4:] == lines
+    assert run(server, "experiments", "get", "sim_1").output.splitlines()[-4:] == lines
+
+
 @pytest.mark.parametrize(
     ("words", "lines"),
     [
@@ -75,7 +102,7 @@ def test_calls_are_asked_for_as_the_api_takes_them(server: Server) -> None:
         (["cancel", "sim_1"], ["sim_1 is cancelled"]),
         (
             ["promote", "sim_1"],
-            ["@production:7 is live", "  to go back: POST /manage/v1/routing-configs/cfg_1/rollback"],
+            ["@production:7 is live", "  to go back: modelux rollback cfg_1"],
         ),
     ],
 )
@@ -105,7 +132,7 @@ def test_an_experiment_is_shown_with_what_it_found(server: Server) -> None:
     found["hypothesis"] = "cheaper by 30 %"
     found["promotions"] = [{"slug": "production", "version": 7, "mode": "replace", "at": "2026-04-18T00:00:00Z"}]
     server.looks = [found]
-    lines = run(server, "experiments", "get", "sim_1").output.splitlines()
+    lines = run(server, "experiments", "show", "sim_1").output.splitlines()
     assert lines[:5] == [
         "sim_1  cheaper  completed",
         "  hypothesis: cheaper by 30 %",
@@ -114,22 +141,22 @@ def test_an_experiment_is_shown_with_what_it_found(server: Server) -> None:
         "  promoted: @production:7, 2026-04-18T00:00:00Z",
     ]
     assert any(line.startswith("  mean cost/request") for line in lines)
-    assert json.loads(run(server, "experiments", "get", "sim_1", "--json").output) == found
+    assert json.loads(run(server, "experiments", "show", "sim_1", "--json").output) == found
 
 
 def test_one_under_way_tells_how_far_it_is(server: Server) -> None:
-    lines = run(server, "experiments", "get", "sim_1").output.splitlines()
+    lines = run(server, "experiments", "show", "sim_1").output.splitlines()
     assert lines[0] == "sim_1  cheaper  running, 25%"
     assert lines[-1] == "  window: 2026-04-10T00:00:00Z to 2026-04-17T00:00:00Z"
     server.looks = [record("failed", status_reason="the log cannot be read")]
-    assert "failed: the log cannot be read" in run(server, "experiments", "get", "sim_1").output
+    assert "failed: the log cannot be read" in run(server, "experiments", "show", "sim_1").output
 
 
 def test_escalations_are_told_as_bounds(server: Server) -> None:
     found = record(summary=replayed())
     found["cost_bounds"] = {"lowest_total_cost_usd": 0.25, "highest_total_cost_usd": 1.5}
     server.looks = [found]
-    shown = run(server, "experiments", "get", "sim_1").output
+    shown = run(server, "experiments", "show", "sim_1").output
     assert "  escalations: the candidate costs $0.2500 to $1.5000 in all, by how many calls escalate" in shown
 
 
@@ -161,6 +188,14 @@ def test_results_are_read_over_as_many_pages_as_it_takes(server: Server) -> None
     assert len(json.loads(run(server, "experiments", "results", "sim_1", "--limit", "1000", "--json").output)) == 450
 
 
+def test_answers_are_asked_for_in_pages_of_fifty(server: Server) -> None:
+    shown = run(server, "experiments", "results", "sim_1", "--answers", "--limit", "70")
+    assert shown.output.count("CANDIDATE gpt-4o-mini") == 70
+    paths = [path.partition("?")[2] for _, path, _ in server.asked]
+    first = "sort=timestamp_desc&include=answers&limit="
+    assert paths == [f"{first}50", f"{first}20&cursor=50"]
+
+
 def test_filters_of_results_reach_the_api(server: Server) -> None:
     words = ("--status", "error", "--evidence", "projected", "--model", "m", "--run", "r", "--min-similarity", "0",
              "--max-similarity", "0.6")  # fmt: skip
@@ -187,5 +222,5 @@ def test_the_histogram_leads_with_its_headline(server: Server) -> None:
 
 
 def test_an_id_stays_within_its_path(server: Server) -> None:
-    run(server, "experiments", "get", "../keys")
+    run(server, "experiments", "show", "../keys")
     assert server.asked == [("GET", "/experiments/..%2Fkeys", None)]

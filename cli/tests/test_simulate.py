@@ -174,7 +174,7 @@ def test_a_server_that_starts_again_is_waited_for(
 def test_an_experiment_that_never_ends_is_given_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "MOST_S", -1.0)
     shown = run(server, "simulate", "--config=@agent-v3")
-    assert (shown.exit_code, "modelux experiments get sim_1" in shown.stderr) == (4, True)
+    assert (shown.exit_code, "modelux experiments show sim_1" in shown.stderr) == (4, True)
 
 
 def test_an_interrupt_leaves_the_experiment_and_says_how_to_end_it(
