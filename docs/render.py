@@ -52,9 +52,11 @@ def commands() -> Mapping[str, TyperCommand]:
 
 def _within(group: TyperGroup, prefix: str = "") -> Iterator[tuple[str, TyperCommand]]:
     for name, each in group.commands.items():
+        if each.hidden:
+            continue
         if isinstance(each, TyperCommand):
             yield f"{prefix}{name}", each
-        elif isinstance(each, TyperGroup) and not each.hidden:
+        elif isinstance(each, TyperGroup):
             yield from _within(each, f"{prefix}{name} ")
 
 
