@@ -22,6 +22,7 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int = 0
     output_tokens: int = 0
     latency_ms: float = 0.0
+    status: int = 0  # 400 and above: this prompt is refused so, and there is no answer
 
 
 @dataclass(frozen=True, slots=True)

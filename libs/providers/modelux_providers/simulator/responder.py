@@ -209,6 +209,9 @@ class Responder:
             behaviour = apply(behaviour, ask.model, ask.prompt, self.scenario.named)
         except InvalidScenario as error:
             return DEFAULTS, Refusal(400, f"simulator: {error}", "bad_directive")
+        recorded = self._recordings.find(ask.model, ask.prompt)
+        if recorded and recorded.status:
+            behaviour = merged(behaviour, Behaviour(status=recorded.status))
         return (DEFAULTS if behaviour == DEFAULTS else behaviour), None
 
     def _refusal(self, ask: Ask, behaviour: Behaviour) -> Refusal | None:

@@ -194,6 +194,13 @@ def test_serves_recorded_answers_by_model_and_prompt(tmp_path):
     assert exchange.call.output_tokens == 77
 
 
+def test_a_recorded_failure_is_of_its_model_and_prompt_alone(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"prompt": "Hello", "model": "gpt-4o", "answer": "", "status": 422}')
+    desk = responder(Scenario(), recordings=recorded.load([path]))
+    assert [status(desk), status(desk, model="m"), status(desk, "Bye"), status(desk)] == [422, 200, 200, 422]
+
+
 @pytest.mark.parametrize("line", ["{", "[]", '{"prompt": "x"}', '{"answer": "x"}'])
 def test_names_the_bad_line_of_a_recording(tmp_path, line):
     path = tmp_path / "bad.jsonl"
