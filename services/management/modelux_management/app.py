@@ -33,6 +33,7 @@ from modelux_management.routes import (
     prices,
     projects,
     repricing,
+    rollouts,
     routing_configs,
     versions,
 )
@@ -63,6 +64,7 @@ ROUTES: Sequence[Routes] = (
     judge_runs.routes,
     experiment_similar.routes,
     experiment_schedules.routes,
+    rollouts.routes,
     logs.routes,
     audit.routes,
 )

@@ -34,6 +34,10 @@ class Replays:
         """Calls the operation of schedules that `request` belongs to. Raises `ProblemError`."""
         return await self._call("modelux.replay.v1.ScheduleService", caller, request, answer)
 
+    async def rollout(self, caller: Caller, request: Message, answer: type[A]) -> A:
+        """Calls the operation of rollouts that `request` belongs to. Raises `ProblemError`."""
+        return await self._call("modelux.replay.v1.RolloutService", caller, request, answer)
+
     async def _call(self, service: str, caller: Caller, request: Message, answer: type[A]) -> A:
         actor = pb.Actor(
             organization_id=caller.organization_id,

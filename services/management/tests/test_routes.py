@@ -19,6 +19,7 @@ from modelux_management.routes import (
     experiment_similar,
     experiments,
     judge_runs,
+    rollouts,
 )
 from modelux_runtime.auth import ROLES, allows
 
@@ -55,7 +56,7 @@ def test_roles_of_routes_are_those_of_the_operations_behind_them() -> None:
     names = {re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower(): operation for name, operation in OPERATIONS.items()}
     names |= {"get_me": OPERATIONS["AuthenticateKey"], "restore_routing_config": OPERATIONS["ArchiveRoutingConfig"]}
     own = {"list_logs", "get_log", "import_logs", "reprice_history"}
-    elsewhere = (experiments, experiment_similar, experiment_scorecard, experiment_schedules, judge_runs)
+    elsewhere = (experiments, experiment_similar, experiment_scorecard, experiment_schedules, judge_runs, rollouts)
     replayed = (route for each in elsewhere for route in each.routes.routes)
     own |= {route.operation_id for route in replayed if isinstance(route, AuthorizedRoute)}
     for _, path, operation in operations():

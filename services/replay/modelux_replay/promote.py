@@ -18,8 +18,8 @@ from modelux_runtime.calls import call
 
 MODES = ("replace", "ab_test")
 DEFAULT_SLUG = "production"
-ARM = "candidate"
-"""Name of the candidate's arm in a split."""
+ARM, CURRENT = "candidate", "current"
+"""Names of the arms of a split."""
 _SERVICE = "modelux.config.v1.AdminService"
 
 
@@ -78,7 +78,7 @@ class Promoter:
         if mode == "ab_test":
             current = {"ref": f"@{target.slug}:{target.active_version}"}
             split = [
-                {"name": "current", "weight": 1 - weight, "policy": current},
+                {"name": CURRENT, "weight": 1 - weight, "policy": current},
                 {"name": ARM, "weight": weight, "policy": policy},
             ]
             policy = {"strategy": "ab_test", "split": split}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +22,14 @@ from modelux_replay.firing import Firer
 from modelux_replay.judging import Judging
 from modelux_replay.pool import Pool
 from modelux_replay.promote import Promoter
+from modelux_replay.rollout_desk import RolloutDesk
+from modelux_replay.rollouts import Rollouts
 from modelux_replay.rpc import Edge
 from modelux_replay.runs import Runs
 from modelux_replay.schedule_desk import ScheduleDesk
 from modelux_replay.schedules import Schedules
 from modelux_replay.simulate import prepare
+from modelux_replay.stepper import Stepper
 from modelux_runtime.platform import Platform
 from modelux_runtime.rpc import serving
 from modelux_runtime.service import Need, Service, Tasks
@@ -73,7 +76,9 @@ async def serve(settings: ReplaySettings, platform: Platform) -> AsyncIterator[T
     schedules = Schedules(platform.database)
     firer = Firer(schedules, desk)
     scheduling = ScheduleDesk(schedules, desk, firer)
-    edge = Edge(desk, Promoter(experiments, platform.config, _now_us), started, scheduling)
+    stepper = Stepper(Rollouts(platform.database), platform.analytics, platform.config, _now_us, firer.meters)
+    promoter, rolling = Promoter(experiments, platform.config, _now_us), RolloutDesk(experiments, stepper)
+    edge = Edge(desk, promoter, started, scheduling, rolling)
     target = settings.listen or platform.settings.replay_url
     try:
         async with serving(target, edge.register):
@@ -81,12 +86,14 @@ async def serve(settings: ReplaySettings, platform: Platform) -> AsyncIterator[T
                 Path(target.removeprefix("unix:")).chmod(0o600)
             with exported(firer.meters):
                 judging = Judging(experiments, platform.judge, _now_us)
-                yield [_run(platform, started, Consumer(runs), firer, judging)]
+                yield [_run(platform, started, Consumer(runs), (firer, judging, stepper))]
     finally:
         pool.close()
 
 
-async def _run(platform: Platform, started: asyncio.Event, consumer: Consumer, firer: Firer, judging: Judging) -> None:
+async def _run(
+    platform: Platform, started: asyncio.Event, consumer: Consumer, workers: Sequence[Firer | Judging | Stepper]
+) -> None:
     await migrate_once_there(platform.database, SCHEMAS)
     started.set()
     async with asyncio.TaskGroup() as group:
@@ -98,8 +105,8 @@ async def _run(platform: Platform, started: asyncio.Event, consumer: Consumer, f
         group.create_task(consume(platform.bus, GROUP, handlers))
         group.create_task(consumer.work())
         group.create_task(consumer.tidy())
-        group.create_task(firer.work())
-        group.create_task(judging.work())
+        for worker in workers:
+            group.create_task(worker.work())
 
 
 def _now_us() -> int:

@@ -39,10 +39,13 @@ from modelux_replay.experiments import Experiments
 from modelux_replay.firing import Firer
 from modelux_replay.pool import Pool
 from modelux_replay.promote import Promoter
+from modelux_replay.rollout_desk import RolloutDesk
+from modelux_replay.rollouts import Rollouts
 from modelux_replay.rpc import Edge
 from modelux_replay.runs import Runs
 from modelux_replay.schedule_desk import ScheduleDesk
 from modelux_replay.schedules import Schedules
+from modelux_replay.stepper import Stepper
 from modelux_runtime.rpc import channel, serving
 from modelux_store.analytics import Analytics
 from modelux_store.database import Database
@@ -149,14 +152,21 @@ def firer(installation: Installation, runs: Runs) -> Firer:
 
 
 @pytest.fixture
+def stepper(installation: Installation, runs: Runs, clock: Clock) -> Stepper:
+    """Steps rollouts when it is told to look."""
+    return Stepper(Rollouts(runs.experiments.database), runs.analytics, installation.channel, clock)
+
+
+@pytest.fixture
 async def service(
-    installation: Installation, runs: Runs, clock: Clock, firer: Firer, tmp_path: Path
+    installation: Installation, runs: Runs, clock: Clock, firer: Firer, stepper: Stepper, tmp_path: Path
 ) -> AsyncIterator[str]:
     """Where the service listens. Nothing runs what it creates."""
     started = asyncio.Event()
     started.set()
     promoter = Promoter(runs.experiments, installation.channel, clock)
-    edge = Edge(firer.desk, promoter, started, ScheduleDesk(firer.schedules, firer.desk, firer))
+    scheduling = ScheduleDesk(firer.schedules, firer.desk, firer)
+    edge = Edge(firer.desk, promoter, started, scheduling, RolloutDesk(runs.experiments, stepper))
     target = f"unix:{tmp_path}/replay.sock"
     async with serving(target, edge.register):
         yield target

@@ -1,6 +1,11 @@
--- unmeasured: promotions of a project that nothing was measured of, newest first
+-- unmeasured: promotions of a project, and steps of their rollouts, that nothing was measured of, newest first
 SELECT p.experiment_id, p.routing_config_id, p.slug, p.version, p.mode, p.at_us, e.summary
-FROM replay.promotions p JOIN replay.experiments e ON e.id = p.experiment_id
+FROM (
+    SELECT experiment_id, routing_config_id, slug, version, mode, at_us FROM replay.promotions
+    UNION ALL
+    SELECT r.experiment_id, r.routing_config_id, r.slug, s.version, CASE s.percent WHEN 100 THEN 'replace' ELSE 'ab_test' END, s.at_us
+    FROM replay.rollout_steps s JOIN replay.rollouts r ON r.id = s.rollout_id WHERE s.percent > 0
+) p JOIN replay.experiments e ON e.id = p.experiment_id
 WHERE e.organization_id = %(organization_id)s AND e.project_id = %(project_id)s AND NOT EXISTS (
     SELECT FROM replay.scorecard s WHERE s.experiment_id = p.experiment_id AND s.source = 'promotion'
         AND s.routing_config_id = p.routing_config_id AND s.version = p.version)

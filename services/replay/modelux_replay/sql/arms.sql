@@ -1,0 +1,9 @@
+-- newest: requests of the arms of one version that splits the traffic, the newest of each
+SELECT JSONExtractString(trace, 'path', 1, 'chose') AS arm, toUnixTimestamp64Micro(started_at) AS started_us, outcome = 'ok' AS ok,
+    latency_us, cost_nano
+FROM requests_once
+WHERE organization_id = {organization_id:String} AND project_id = {project_id:String} AND source = ''
+    AND config_slug = {slug:String} AND config_version = {version:Int32} AND outcome IN ('ok', 'error')
+    AND started_at >= fromUnixTimestamp64Micro({since_us:Int64}, 'UTC') AND arm IN {arms:Array(String)}
+ORDER BY started_at DESC, request_id
+LIMIT {most:UInt32} BY arm
