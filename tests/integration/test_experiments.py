@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from processes import until
+from spending import cli
 from stack import Product, Project
 
 CALLS = 40
@@ -76,8 +77,8 @@ def test_from_preflight_to_promotion_and_back(product: Product, project: Project
     assert time.monotonic() - began_s < LIVE_S
     scores = product.manage("/experiments/scorecard", project_id=project.id).json()["data"]
     assert scores["waiting"] == 1, "the promoted version has served next to nothing yet"
-    config = promoted["routing_config_id"]
-    assert product.manage(f"/routing-configs/{config}/rollback", method="POST").status == 200
+    told = cli(product, "rollback", "@it", "--project", project.id)
+    assert told == f"@it:1 is live, in place of version {promoted['version']}\n"
     until(
         lambda: not answers_as(product, project, "gpt-4o-mini")(), "the version before is served", LIVE_S, pause_s=0.01
     )

@@ -7,7 +7,6 @@ import csv
 import json
 import math
 import random
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +16,8 @@ from uuid import uuid4
 
 import pytest
 from processes import until
-from stack import PROGRAM, Product, Project, data_folder, free_ports, own_environment, simulator
+from spending import cli
+from stack import Product, Project, data_folder, free_ports, simulator
 
 from modelux_bus.connect import open_bus
 from modelux_contracts import codec
@@ -125,12 +125,7 @@ def history(real: Real, product: Product, tmp_path_factory: pytest.TempPathFacto
         "--map", "row_id=id,tag.prompt=id,tag.category=category,status=status",
         "--map", "request=prompts.question,response=responses.result",
     )  # fmt: skip
-    mine = own_environment(
-        MODELUX_MANAGE_URL=product.endpoints["manage_url"], MODELUX_MGMT_KEY=product.endpoints["management_key"]
-    )
-    done = subprocess.run([*PROGRAM, *words], env=mine, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    report = json.loads(cli(product, *words))
     assert (report["imported"], report["refused"]) == (len(real.questions), 0)
     found = Project(project["id"], "", "")
     logged = product.until_logged(found, len(real.questions))
@@ -244,3 +239,8 @@ def test_a_regression_is_caught_by_the_clock_and_told_once_over_restarts(
     assert events[0].sentence == found["verdict_facts"]["sentence"]
     assert events[0].sentence.startswith("Fail: error_rate_delta_pct <= 1 is broken")
     assert path.endswith(events[0].schedule_id)
+    shown = cli(product, "experiments", "show", run["id"]).splitlines()[-2:]
+    assert shown == [f"  passes if: error_rate_delta_pct <= {MARGIN:g}", f"  verdict: {events[0].sentence}"]
+    pairs = cli(product, "experiments", "results", run["id"], "--answers", "--limit", "60")
+    assert pairs.count("  asked: ") == 60
+    assert "(failed: " in pairs
