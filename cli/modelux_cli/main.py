@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from modelux_cli import budgets, embeddings, experiments, import_command, prices, rollback, schedules, simulate
+from modelux_cli import (
+    budgets,
+    embeddings,
+    experiments,
+    import_command,
+    prices,
+    rollback,
+    rollouts,
+    schedules,
+    simulate,
+)
 
 app = typer.Typer(
     name="modelux",
@@ -23,6 +33,7 @@ app.add_typer(prices.app, name="prices")
 app.add_typer(embeddings.app, name="embeddings")
 app.add_typer(experiments.app, name="experiments")
 app.add_typer(schedules.app, name="schedules")
+app.add_typer(rollouts.app, name="rollouts")
 app.command("simulate")(simulate.simulate)
 app.command("rollback")(rollback.rollback)
 app.command("import")(import_command.import_file)

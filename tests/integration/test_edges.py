@@ -164,6 +164,24 @@ def fail_a_schedule(product: Product, project: Project) -> Callable[[Any], bool]
     return lambda event: event.schedule_id == made["id"]
 
 
+def roll_out(product: Product, project: Project) -> Callable[[Any], bool]:
+    """A promoted experiment, started to be rolled out and cancelled."""
+    project = product.project(f"edges {next(_NUMBERS)}", POLICY)
+    wanted = run_an_experiment(product, project)
+    found: list[dict[str, Any]] = []
+
+    def ended() -> bool:
+        found[:] = product.manage("/experiments", project_id=project.id).json()["data"]
+        return bool(found[0]["status"] == "completed")
+
+    until(ended, "the experiment has ended")
+    experiment = found[0]["id"]
+    product.made(f"/experiments/{experiment}/promote", {"slug": "it", "mode": "ab_test", "weight": 0.01})
+    made = product.made("/rollouts", {"experimentId": experiment})
+    assert product.manage(f"/rollouts/{made['id']}/cancel", method="POST").status == 200
+    return lambda event: wanted(event) and event.rollout_id == made["id"]
+
+
 def run_away(product: Product, project: Project) -> Callable[[Any], bool]:
     """A run that asks the same until it is refused: it loops, passes half of its cap, reaches it and is aborted."""
     tag = f"run_{next(_NUMBERS)}"
@@ -193,6 +211,7 @@ PRODUCE: Mapping[str, Callable[[Product, Project], Callable[[Any], bool]]] = {
     "experiment.results": run_an_experiment,
     "experiment.completed": run_an_experiment,
     "experiment.regression_detected": fail_a_schedule,
+    "rollout.changed": roll_out,
     "experiment.samples": call_a_candidate,
     "experiment.calls": call_a_candidate,
     "experiment.pairs": call_a_candidate,

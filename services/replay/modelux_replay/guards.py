@@ -17,6 +17,8 @@ from experiment_core.sequential import Decision
 
 WINDOWS = (16, 64, 256)
 """The candidate's newest requests that are looked at by themselves: what breaks late must not hide."""
+FEWEST = 10
+"""Requests of the candidate before anything is broken: what comes together fails together."""
 FEWEST_COSTS = 100
 """Requests of an arm whose mean cost has an interval: fewer are too skewed for one."""
 _NANO = 1e9
@@ -64,11 +66,13 @@ class Found:
 
 
 def shown_broken(criteria: Criteria, arms: Arms, alpha: float) -> Found:
-    """Fails where the guards are broken for all but `alpha` of the cases, however few requests there are.
+    """Fails where the guards are broken for all but `alpha` of the cases, from a few requests on.
 
     Bounds hold for any number of requests (cost apart): Chernoff's for rates, order statistics for percentiles, and
     each difference takes the farther bounds of both sides; rates are also compared at once (`doubt`).
     """
+    if arms.candidate.requests < FEWEST:
+        return Found("inconclusive", f"the candidate's arm has had {arms.candidate.requests} requests")
     share = alpha / len(criteria.predicates) if criteria.logic == "and" else alpha
     return _judged(criteria, [_finding(each, arms, share, exact=True) for each in criteria.predicates], "refuted")
 
@@ -97,6 +101,8 @@ def suddenly_broken(criteria: Criteria, arms: Arms, alpha: float) -> Found:
         newest = arms.candidate.last(count)
         if newest.requests < count:
             break
+        if not newest.errors:
+            continue
         both = Arms(arms.current.since(int(newest.started_us[0])), newest)
         share = alpha / len(WINDOWS) / len(rates)
         found = [_finding(each, both, share, exact=True) for each in rates]
