@@ -21,25 +21,18 @@ def replay(trace: Trace, policy: NamedPolicy, request: Request, world: World) ->
     what those would have answered is for a projection to say.
     """
     ended = recorded_outcomes(trace)
-    run = rerun(ended, policy, request, world, trace.selected_attempt, trace.selection_reason)
+    run = Run(policy, request, world)
+    rerun(run, ended, trace.selected_attempt, trace.selection_reason)
     made = len(run.outcomes)
     return run.trace(ended[:made], [attempt.started_ms for attempt in trace.attempts[:made]])
 
 
-def rerun(
-    ended: Sequence[Outcome],
-    policy: NamedPolicy,
-    request: Request,
-    world: World,
-    selected_attempt: int | None,
-    selection_reason: str,
-) -> Run:
-    """The decided run behind `replay`, for callers that ask more of it: `ended` are the trace's `recorded_outcomes`,
-    the rest is what it says itself.
+def rerun(run: Run, ended: Sequence[Outcome], selected_attempt: int | None, selection_reason: str) -> None:
+    """Decides a run that has not started as `replay` does, for callers that ask more of it: `ended` are the trace's
+    `recorded_outcomes`, the rest is what it says itself.
 
     It was given up where its last step has no outcomes.
     """
-    run = Run(policy, request, world)
     step = run.start()
     while isinstance(step, Step):
         made = len(run.outcomes)
@@ -51,7 +44,6 @@ def rerun(
             place = selected_attempt - made - 1
             outcomes[place] = _as_told(outcomes[place])
         step = run.send(outcomes)
-    return run
 
 
 def recorded_outcomes(trace: Trace) -> tuple[Outcome, ...]:

@@ -8,12 +8,10 @@ from typing import Literal
 
 from modelux_replay.carry import Purse
 from modelux_replay.logged import Logged
-from routing_core.config import NamedPolicy
 from routing_core.engine import Run
 from routing_core.flow import Attempt, Decision, Step
 from routing_core.pricing import bound
 from routing_core.types import BUDGET_EXCEEDED, Answer, Outcome, Target, Traits
-from routing_core.world import World
 
 Belief = Literal["drawn", "always", "never"]
 """Whether a cascade's rule believes an answer that nobody has read: as drawn for the row, or in every case."""
@@ -51,20 +49,19 @@ class Case:
         self,
         index: int,
         logged: Logged,
-        candidate: NamedPolicy,
-        world: World,
+        run: Run,
         belief: Belief,
         *,
         read: bool,
         purse: Purse | None = None,
     ) -> None:
-        """`read`: whether the log tells of answers all that the candidate's rules ask. `purse`: the budgets, where the
-        candidate's own spend is carried.
+        """`run`: the candidate's, not yet started. `read`: whether the log tells of answers all that the candidate's
+        rules ask. `purse`: the budgets, where the candidate's own spend is carried.
         """
         self.purse = purse if purse is not None and purse.moved else None
         self.index = index
         self.logged = logged
-        self.run = Run(candidate, logged.request, world)
+        self.run = run
         self.belief: Belief = belief
         self.ended: list[Outcome] = []
         self.matches: list[int] = []

@@ -96,7 +96,8 @@ def _check(worlds: Worlds, found: Logged, trace: StoredTrace) -> None:
         found.reproduced = False
         return
     found.policy = policy
-    run = rerun(found.ended, policy, found.request, world, trace.selected_attempt, trace.selection_reason)
+    run = worlds.courses.run(policy, found.request, world)
+    rerun(run, found.ended, trace.selected_attempt, trace.selection_reason)
     made = len(run.outcomes)
     attempts = [attempt for step in run.steps for attempt in step.attempts]
     found.reproduced = _decides_so(run, trace, attempts[:made])

@@ -135,7 +135,8 @@ class Simulation:
         budgets = purse.budgets if purse is not None else () if logged.world is None else logged.world.budgets
         world = self._worlds.candidate(logged.looked, budgets, logged.moment, logged.at_us)
         read = logged.policy is not None and self._rules.of(logged.policy) == self._asked
-        return Case(index, logged, self._candidate, world, belief, read=read, purse=purse)
+        run = self._worlds.courses.run(self._candidate, logged.request, world)
+        return Case(index, logged, run, belief, read=read, purse=purse)
 
 
 class _Rules:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from modelux_providers.catalog import Catalog, CredentialFacts, Offers, PriceOverride
+from modelux_replay.courses import Courses
 from modelux_replay.past import Past
 from modelux_replay.plan import Document, Plan
 from modelux_replay.stored import StoredTrace
@@ -113,6 +114,7 @@ class Worlds:
     moments: Moments
     policies: Policies
     past: Past
+    courses: Courses = field(default_factory=Courses)
 
     @classmethod
     def of(cls, plan: Plan) -> Worlds:

@@ -1,0 +1,140 @@
+"""Runs of policies whose course hangs on little: made once by the engine, and followed by all requests like it.
+
+What `single`, `fallback` and references to such ask next hangs on the offers, the policies referred to, and how
+attempts ended in kind, as long as no circuit they look at is open and no budget names something cheaper. Of such a
+request the engine's steps and decision are kept as a tree, with a branch for each end an attempt may have. Every other
+request, and every branch that nobody took before, is run by the engine itself, so that both ways come to the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from routing_core.config import MAX_DEPTH, NamedPolicy, Policy
+from routing_core.engine import Run, Seen
+from routing_core.flow import Decision, Step
+from routing_core.shapes import Fallback, Ref, Single
+from routing_core.types import Outcome, Request, Target
+from routing_core.world import World
+
+_KEPT = 1_000
+"""Trees of one simulator; plain calls have one for each model, moment of prices and set of policies."""
+_End = tuple[str, int | None, str | None]
+"""What a chain reads of an outcome: kind, status, and the code where the attempt was not sent."""
+
+
+class Node:
+    """What a policy asks or decides after certain outcomes, and what comes after further ones."""
+
+    __slots__ = ("after", "told")
+
+    def __init__(self, told: Step | Decision) -> None:
+        self.told = told
+        self.after: dict[_End, Node] = {}
+
+
+class Tree:
+    """The course of one policy at one moment. The keys of `Courses` are ids of what is kept here."""
+
+    __slots__ = ("kept", "looks", "root")
+
+    def __init__(self, kept: tuple[object, ...], looks: tuple[Target, ...], root: Node | None) -> None:
+        self.kept = kept
+        self.looks = looks
+        """The targets whose health it reads, in order."""
+        self.root = root
+        """None where its course hangs on more."""
+
+
+class Known(Run):
+    """A run that follows a tree."""
+
+    __slots__ = ("_node",)
+
+    def __init__(self, policy: NamedPolicy, request: Request, world: World, seen: Seen, root: Node) -> None:
+        self.policy = policy
+        self.request = request
+        self.seen = seen
+        self.world = world
+        self.steps: list[Step] = []
+        self.outcomes: list[Outcome] = []
+        self.decision: Decision | None = None
+        self._node = root
+
+    def abandon(self, reason: str, code: str = "abandoned") -> Decision:
+        """As `Run.abandon`."""
+        if self.decision is not None:
+            raise ValueError("the run is decided")
+        run = Run(self.policy, self.request, self.world)
+        run.start()
+        for outcome in self.outcomes:
+            run.send([outcome])
+        self.decision = run.abandon(reason, code)
+        return self.decision
+
+    def _advance(self, outcomes: tuple[Outcome, ...] | None) -> Step | Decision:
+        node = self._node
+        if outcomes is not None:
+            outcome = outcomes[0]
+            end = (outcome.kind, outcome.status, outcome.error_code if outcome.unsent else None)
+            after = node.after.get(end)
+            if after is None:
+                after = node.after[end] = Node(self._asked())
+            self._node = node = after
+        told = node.told
+        if isinstance(told, Step):
+            self.steps.append(told)
+        else:
+            self.decision = told
+        return told
+
+    def _asked(self) -> Step | Decision:
+        """What the engine says after all outcomes so far."""
+        run = Run(self.policy, self.request, self.world)
+        told = run.start()
+        for outcome in self.outcomes:
+            told = run.send([outcome])
+        return told
+
+
+class Courses:
+    """Makes the runs of one simulator."""
+
+    def __init__(self) -> None:
+        self._trees: dict[tuple[int, int, int], Tree] = {}
+
+    def run(self, policy: NamedPolicy, request: Request, world: World) -> Run:
+        """As `Run` of the same: one that a tree tells, where it can."""
+        tree = self._trees.get((id(policy), id(world.offers), id(world.policies)))
+        if tree is None:
+            tree = self._grown(policy, request, world)
+        root = tree.root
+        if root is None or any(budget.downgrade_to for budget in world.budgets):
+            return Run(policy, request, world)
+        seen = Seen(world.health)
+        for target in tree.looks:
+            health = seen.get(target)
+            if health is not None and health.state == "open":
+                return Run(policy, request, world)
+        return Known(policy, request, world, seen, root)
+
+    def _grown(self, policy: NamedPolicy, request: Request, world: World) -> Tree:
+        kept = (policy, world.offers, world.policies)
+        tree = Tree(kept, (), None)
+        if _hangs_on_kinds(policy.policy, world.policies):
+            closed = World(world.offers, {}, world.policies, (), world.price_version, world.memo)
+            run = Run(policy, request, closed)
+            root = Node(run.start())
+            tree = Tree(kept, tuple(run.seen.looked), root)
+        if len(self._trees) >= _KEPT:
+            self._trees.clear()
+        self._trees[id(policy), id(world.offers), id(world.policies)] = tree
+        return tree
+
+
+def _hangs_on_kinds(policy: Policy, policies: Mapping[str, NamedPolicy], depth: int = 1) -> bool:
+    """Whether the policy reads nothing of a request, and of outcomes and health only what trees know of them."""
+    if isinstance(policy, Ref):
+        found = policies.get(policy.key)
+        return found is None or (depth < MAX_DEPTH and _hangs_on_kinds(found.policy, policies, depth + 1))
+    return isinstance(policy, Single | Fallback)
