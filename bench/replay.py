@@ -72,7 +72,7 @@ async def stack(most_rows: int) -> AsyncIterator[Runs]:
                     await migrate_postgres(database, schema)
                 await bus.ensure(partitions())
                 async with channel(f"unix:{folder}/nobody.sock") as nobody:
-                    caps, embeddings = Caps(nobody), Embeddings(nobody)
+                    caps, embeddings = Caps(nobody, "experiment"), Embeddings(nobody)
                     yield Runs(
                         Experiments(database), analytics, bus, pool, prepare, most_rows, _now_us, caps, embeddings
                     )
