@@ -25,7 +25,7 @@ _Id = Annotated[str, typer.Argument(help="The rollout's id.", metavar="ROLLOUT_I
 
 @app.command()
 def start(
-    experiment_id: Annotated[str, typer.Argument(help="It was promoted with --mode ab_test.", metavar="EXPERIMENT_ID")],
+    experiment_id: Annotated[str, typer.Argument(help="It was promoted with --ab-test.", metavar="EXPERIMENT_ID")],
     routing_config: Annotated[str, typer.Option(help="Id. Left out: where it was promoted to.")] = "",
     steps: Annotated[str, typer.Option(help="Shares in percent, the last one 100.")] = "5,25,50,100",
     step_seconds: Annotated[int, typer.Option(help="Least time of a step.")] = 600,
