@@ -14,7 +14,7 @@ from modelux.config.v1 import admin_pb2 as config
 from modelux.replay.v1 import rollout_pb2 as pb
 from modelux_contracts.errors import ProblemError
 from modelux_replay import metrics
-from modelux_replay.arms import MOST, MOST_QUICKLY, Split, read_arms
+from modelux_replay.arms import LONGEST_US, Split, next_span_us, read_newest, read_sample
 from modelux_replay.rollouts import Lost, Rollout, Rollouts
 from modelux_replay.stepping import WHOLE, Standing, decide
 from modelux_runtime.calls import call
@@ -91,14 +91,15 @@ class Stepper:
             return await self._superseded(one, active)
         now_us = self.now_us()
         split = Split(one.organization_id, one.project_id, one.slug, one.version, one.standing.began_us)
-        most = MOST if now_us >= one.standing.next_look_us else MOST_QUICKLY
-        arms = await read_arms(self.analytics, split, most)
-        decided = decide(one.plan, one.standing, arms, now_us)
+        newest = await read_newest(self.analytics, split, now_us - (one.standing.span_us or LONGEST_US))
+        whole = await read_sample(self.analytics, split) if now_us >= one.standing.next_look_us else None
+        standing = replace(one.standing, span_us=next_span_us(newest.candidate, now_us))
+        decided = decide(one.plan, standing, newest, whole, now_us)
         found = replace(one, standing=decided.standing, status_reason=decided.reason or one.status_reason)
         if decided.move == "stay":
             return await self.rollouts.keep(found, now_us, tells=decided.tells)
         wanted = "step" if decided.move == "go" else "back"
-        requests = arms.candidate.requests
+        requests = (whole or newest).candidate.requests
         found = replace(found, wanted=wanted, wanted_reason=decided.reason, wanted_requests=requests)
         return await self.rollouts.keep(found, now_us, held=True)
 

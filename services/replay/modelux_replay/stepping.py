@@ -50,6 +50,8 @@ class Standing:
     hold_looks: int = 0
     seen_us: int = 0
     """Start of the newest request of the candidate that was looked at."""
+    span_us: int = 0
+    """How far back the newest requests are looked for."""
     told: bool = False
     """That the step stays open."""
 
@@ -69,18 +71,21 @@ class Decided:
     """Whether it is to be told although it stays."""
 
 
-def decide(plan: Plan, standing: Standing, arms: Arms, now_us: int) -> Decided:
-    """A look whenever one likes: what is not due is not looked at, and spends nothing. `arms`: since the step began."""
-    candidate = arms.candidate
+def decide(plan: Plan, standing: Standing, newest: Arms, whole: Arms | None, now_us: int) -> Decided:
+    """A look whenever one likes: what is not due is not looked at, and spends nothing.
+
+    `newest`: the newest requests of both arms at this step; `whole`: all of them, or as many drawn, where it is due.
+    """
+    candidate = newest.candidate
     if candidate.requests and int(candidate.started_us[-1]) > standing.seen_us:
         looks = standing.quick_looks + 1
         standing = replace(standing, quick_looks=looks, seen_us=int(candidate.started_us[-1]))
-        found = suddenly_broken(plan.criteria, arms, spent(plan.alpha, looks))
+        found = suddenly_broken(plan.criteria, newest, spent(plan.alpha, looks))
         if found.outcome == "fail":
             return Decided("back", found.reason, standing)
-    if now_us < standing.next_look_us:
+    if whole is None or now_us < standing.next_look_us:
         return Decided("stay", "", standing)
-    return _whole_look(plan, standing, arms, now_us)
+    return _whole_look(plan, standing, whole, now_us)
 
 
 def _whole_look(plan: Plan, standing: Standing, arms: Arms, now_us: int) -> Decided:

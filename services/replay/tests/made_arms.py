@@ -71,13 +71,18 @@ def play(
     return Ended("go", plan.steps[-1], 0, "")
 
 
+def look(plan: Plan, standing: Standing, arms: Arms, now_us: int) -> Decided:
+    """At arms that are read whole."""
+    return decide(plan, standing, arms, arms, now_us)
+
+
 def _step(plan: Plan, whole: list[Arm], poll_s: float, most_s: float, since_s: float) -> tuple[Decided, int]:
     decided = Decided("stay", "", Standing.new(0))
     seen = 0
     for number in range(1, round(most_s / poll_s)):
         now_us = round(number * poll_s * SECOND_US)
         arms = Arms(until(whole[0], now_us), until(whole[1], now_us))
-        decided = decide(plan, decided.standing, arms, now_us)
+        decided = look(plan, decided.standing, arms, now_us)
         seen = arms.candidate.since(round(since_s * SECOND_US)).requests
         if decided.move != "stay":
             break

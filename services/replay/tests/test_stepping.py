@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_arms import SECOND_US, Traffic, play
+from made_arms import SECOND_US, Traffic, look, play
 
 from experiment_core.criteria import parse_criteria
 from modelux_replay.guards import Arm, Arms
-from modelux_replay.stepping import ALPHA, Plan, Standing, decide
+from modelux_replay.stepping import ALPHA, Plan, Standing
 
 ERRORS = {"metric": "error_rate_delta_pct", "op": "<=", "value": 1}
 P95 = {"metric": "p95_latency_delta_pct", "op": "<=", "value": 20}
@@ -79,30 +79,30 @@ def some(count: int, seconds: float, seed: int = 0) -> Arms:
 
 
 def test_no_step_goes_on_before_its_time_and_its_requests() -> None:
-    early = decide(PLAN, Standing.new(0), some(5_000, 299), 299 * SECOND_US)
+    early = look(PLAN, Standing.new(0), some(5_000, 299), 299 * SECOND_US)
     assert (early.move, early.standing.hold_looks) == ("stay", 0)
     assert early.standing.next_look_us == PLAN.step_us, "and not later than the end of its time"
-    few = decide(PLAN, Standing.new(0), some(150, 300), PLAN.step_us)
+    few = look(PLAN, Standing.new(0), some(150, 300), PLAN.step_us)
     assert (few.move, few.reason) == ("stay", "the candidate's arm needs 50 more requests")
-    assert decide(PLAN, Standing.new(0), some(5_000, 300), PLAN.step_us).move == "go"
+    assert look(PLAN, Standing.new(0), some(5_000, 300), PLAN.step_us).move == "go"
 
 
 def test_looks_that_are_not_due_spend_nothing() -> None:
-    first = decide(PLAN, Standing.new(0), some(500, 100), 100 * SECOND_US)
+    first = look(PLAN, Standing.new(0), some(500, 100), 100 * SECOND_US)
     assert (first.standing.looks, first.standing.quick_looks) == (1, 1)
-    again = decide(PLAN, first.standing, some(500, 100), 101 * SECOND_US)
+    again = look(PLAN, first.standing, some(500, 100), 101 * SECOND_US)
     assert again.standing == first.standing
-    assert decide(PLAN, first.standing, some(600, 111), 111 * SECOND_US).standing.looks == 2
-    nothing = decide(PLAN, Standing.new(0), no_arms(), 2 * SECOND_US)
+    assert look(PLAN, first.standing, some(600, 111), 111 * SECOND_US).standing.looks == 2
+    nothing = look(PLAN, Standing.new(0), no_arms(), 2 * SECOND_US)
     assert (nothing.standing.looks, nothing.standing.quick_looks) == (0, 0)
 
 
 def test_a_step_that_stays_open_is_told_once() -> None:
     bound_us = PLAN.step_us + 3_600 * SECOND_US
-    before = decide(PLAN, Standing.new(0), no_arms(), bound_us - 1)
+    before = look(PLAN, Standing.new(0), no_arms(), bound_us - 1)
     assert (before.tells, before.reason) == (False, "the candidate's arm has had no requests yet")
-    told = decide(PLAN, Standing.new(0), no_arms(), bound_us)
+    told = look(PLAN, Standing.new(0), no_arms(), bound_us)
     assert (told.move, told.tells) == ("stay", True)
     assert told.reason.startswith("the step stays open")
-    again = decide(PLAN, told.standing, no_arms(), bound_us + 400 * SECOND_US)
+    again = look(PLAN, told.standing, no_arms(), bound_us + 400 * SECOND_US)
     assert (again.move, again.tells) == ("stay", False)
