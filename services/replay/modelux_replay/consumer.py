@@ -17,6 +17,7 @@ from modelux_contracts import codec
 from modelux_replay.observed import OUTCOMES
 from modelux_replay.pairs import SIDES, Pairs
 from modelux_replay.runs import Runs
+from modelux_replay.sharing import help_out
 from modelux_replay.spec import calls
 from modelux_store.errors import Unavailable
 
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 2.0
 """How often an idle process looks for work that nobody does."""
+_LOOK = ""
+"""Asks for no experiment, but to look at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +43,26 @@ class Consumer:
                 command = codec.decode(ExperimentCommand, delivery.message.value, delivery.message.headers)
             except codec.Undecodable as error:
                 raise InvalidMessage(index, str(error)) from error
-            if command.kind != "run":
+            if command.kind not in ("run", "unit"):
                 raise InvalidMessage(index, f"the command {command.kind!r} is not known")
-            self.asked.put_nowait(command.experiment_id)
+            if command.kind == "run":
+                self.asked.put_nowait(command.experiment_id)
+            elif self.asked.empty():
+                self.asked.put_nowait(_LOOK)
         return []
 
     async def work(self) -> None:
-        """Runs what was asked for, and what was left behind, until cancelled."""
+        """Runs what was asked for, and what was left behind, or else takes part in the run of another process, until
+        cancelled.
+        """
         async with asyncio.TaskGroup() as tasks:
             while True:
                 try:
-                    for identifier in await self._next():
+                    found = await self._next()
+                    for identifier in found:
                         await self._run(tasks, identifier)
+                    if not found:
+                        await help_out(self.runs, lambda: not self.asked.empty())
                 except Unavailable as error:
                     log.warning("the database is away: %s", error)
                     await asyncio.sleep(LOOK_S)
@@ -82,9 +93,10 @@ class Consumer:
     async def _next(self) -> list[str]:
         try:
             async with asyncio.timeout(LOOK_S):
-                return [await self.asked.get()]
+                asked = await self.asked.get()
         except TimeoutError:
-            return await self.runs.experiments.waiting(self.runs.now_us())
+            asked = _LOOK
+        return [asked] if asked != _LOOK else await self.runs.experiments.waiting(self.runs.now_us())
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,6 +207,7 @@ class Experiments:
             row = await tx.fetch_one(sql("experiments", "transition"), values)
             if row is None:
                 raise Changed
+            await tx.execute(sql("units", "clear"), {"id": one.id})
             message = _message(EXPERIMENT_COMPLETED.name, one.organization_id, completed, f"{one.id}.completed")
             await outbox.append(tx, message)
             await alarm(tx, completed, one.look, said)

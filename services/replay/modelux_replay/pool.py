@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing import connection
 from pathlib import Path
 from typing import TypeVar, cast
@@ -118,9 +119,21 @@ class Pool:
 @contextmanager
 def shared(plan: Plan) -> Iterator[str]:
     """The plan in a file that workers read, for as long as the block lasts."""
+    with written(msgspec.msgpack.encode(plan, enc_hook=stream_of)) as path:
+        yield path
+
+
+def packed(plan: Plan) -> bytes:
+    """The plan as workers read it, small enough to be sent to other machines."""
+    return msgspec.msgpack.encode(plan, enc_hook=partial(stream_of, packed=True))
+
+
+@contextmanager
+def written(plan: bytes) -> Iterator[str]:
+    """A plan of `packed` in a file, as `shared`."""
     with tempfile.TemporaryDirectory(prefix="modelux-replay-") as folder:
         path = Path(folder) / "plan"
-        path.write_bytes(msgspec.msgpack.encode(plan, enc_hook=stream_of))
+        path.write_bytes(plan)
         yield str(path)
 
 
@@ -150,9 +163,15 @@ def run_unit(unit: Unit) -> Done:
     return replace(found, left=stream_of(left)) if len(left) else found
 
 
+def run_shared(unit: Unit) -> Done:
+    """`run_unit`, with what it left packed, to be kept."""
+    found = run_unit(unit)
+    return replace(found, left=stream_of(_table(found.left), packed=True)) if found.left else found
+
+
 def run_left(unit: Unit, left: bytes, state: bytes) -> tuple[Done, bytes]:
     """Simulates what a unit left, given the state after those left before it; the state after these."""
-    rows = pa.ipc.open_stream(left).read_all()
+    rows = _table(left)
     simulator = cast(Ordered, _simulator(unit.prepare, unit.plan))
     results, state = simulator.in_order(rows.drop_columns([PLACE]), state, unit.weight)
     return done(_weighed(_placed(results, rows.column(PLACE)), unit.weight), unit.constants), state
@@ -222,6 +241,10 @@ def _read(kind: type[object], stream: object) -> object:
     """The tables of a plan, the only fields of it that MessagePack does not know."""
     assert kind is pa.Table
     assert isinstance(stream, bytes)
+    return _table(stream)
+
+
+def _table(stream: bytes) -> pa.Table:
     return pa.ipc.open_stream(stream).read_all()
 
 
