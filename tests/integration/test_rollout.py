@@ -50,18 +50,18 @@ def promoted(product: Product, name: str, model: str) -> tuple[Project, dict[str
 
 
 @contextmanager
-def load(product: Product, project: Project, per_s: float = PER_S) -> Iterator[None]:
-    """Live calls, evenly over time, whatever they are answered."""
-    ended, numbers, began_s = threading.Event(), count(), time.monotonic()
+def load(product: Product, project: Project, says: str = "live", per_s: float = PER_S) -> Iterator[list[str]]:
+    """Live calls, evenly over time, whatever they are answered; they say the last of what is yielded."""
+    ended, numbers, began_s, said = threading.Event(), count(), time.monotonic(), [says]
 
     def call() -> None:
         while not ended.wait(max(began_s + next(numbers) / per_s - time.monotonic(), 0)):
-            product.chat(project.key, messages=[{"role": "user", "content": "live"}])
+            product.chat(project.key, messages=[{"role": "user", "content": said[-1]}])
 
     with ThreadPoolExecutor(CALLERS) as callers:
         calling = [callers.submit(call) for _ in range(CALLERS)]
         try:
-            yield
+            yield said
         finally:
             ended.set()
     for each in calling:
@@ -106,6 +106,23 @@ def test_a_broken_candidate_is_rolled_back_within_100_requests(rolling: Product,
     assert config["active_version"] == 1
     audited = rolling.manage("/audit", entity_id=made["id"]).json()["data"]
     assert [row["action"] for row in audited] == ["rolled_back", "stepped", "started"]
+
+
+def test_one_that_breaks_at_half_of_the_traffic_is_rolled_back_within_100_requests(rolling: Product) -> None:
+    project, experiment = promoted(rolling, "breaks late", BROKEN)
+    with load(rolling, project, "sound") as said:
+        made = rolling.made("/rollouts", {"experimentId": experiment["id"], "steps": [50, 100]})
+        time.sleep(8)
+        assert rollout(rolling, made)["status"] == "running"
+        said.append("live")
+        until(lambda: rollout(rolling, made)["status"] != "running", "the rollout ends", 60, pause_s=0.05)
+        time.sleep(2)
+    found = rollout(rolling, made)
+    assert (found["status"], found["percent"]) == ("rolled_back", 0), found["status_reason"]
+    until(lambda: len(rolling.log(project)) > 300, "the load is in the log")
+    failed = [row for row in served(rolling, project, found["history"][0]["version"]) if row["outcome"] == "error"]
+    print(f"50 %, late: {len(failed)} requests failed; {found['status_reason']}")
+    assert 5 <= len(failed) <= MOST_REQUESTS
 
 
 def test_an_equal_candidate_reaches_the_whole(rolling: Product) -> None:

@@ -21,7 +21,7 @@ from modelux_store.database import Database, Transaction
 
 AHEAD_US = 300_000_000
 """Clocks of replicas differ by less."""
-CLAIM_US = 15_000_000
+CLAIM_US = 5_000_000
 """How long a claim lasts whose holder has died."""
 ENDS = ("completed", "rolled_back", "cancelled", "superseded")
 

@@ -59,9 +59,15 @@ class Stepper:
         await asyncio.gather(*(self._claimed(each) for each in due))
 
     async def _claimed(self, identifier: str) -> None:
-        one = await self.rollouts.claim(identifier, self.now_us())
-        if one is None:
-            return
+        try:
+            one = await self.rollouts.claim(identifier, self.now_us())
+            if one is not None:
+                await self._held(one)
+        except Unavailable as error:
+            log.warning("rollout %s waits: %s", identifier, error)
+
+    async def _held(self, one: Rollout) -> None:
+        """A look at one that is claimed. Raises `Unavailable` where it cannot be let go."""
         try:
             await self._look_at(one)
         except Lost:
@@ -73,7 +79,7 @@ class Stepper:
     async def _let_go(self, one: Rollout) -> None:
         """So that the next look is not long away. What is wanted stays wanted."""
         try:
-            (current,) = [await self.rollouts.get(one.organization_id, one.id)]
+            current = await self.rollouts.get(one.organization_id, one.id)
             await self.rollouts.keep(replace(current, epoch=one.epoch), self.now_us())
         except Lost:
             log.info("rollout %s was taken over", one.id)
