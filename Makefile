@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 PROTOS := $(shell find proto -name '*.proto')
 PACKAGES := libs services cli
 COMPILED_TESTS := services/proxy/tests libs/calling/tests libs/providers/tests libs/routing_core/tests libs/ledger/tests/test_table.py \
-  libs/bus/tests/test_journal.py services/replay/tests/test_simulate.py services/replay/tests/test_carry.py \
+  libs/bus/tests/test_journal.py services/replay/tests/test_simulate.py services/replay/tests/test_carry.py services/replay/tests/test_courses.py \
   tests/conformance tests/badinput tests/integration/test_replay_equals_live.py
 # These replace objects or methods of compiled classes, or inherit from them, which only the interpreted form allows.
 INTERPRETED_TESTS := --ignore services/proxy/tests/test_spend_hygiene.py \
