@@ -41,12 +41,12 @@ from modelux_embedded.postgres import EmbeddedPostgres
 from modelux_ingest.experiments import ResultsWriter
 from modelux_ingest.rows import attempt_columns, request_columns
 from modelux_ingest.schema import prepare as prepare_tables
+from modelux_replay.called.embeddings import Embeddings
 from modelux_replay.caps import Caps
-from modelux_replay.embeddings import Embeddings
 from modelux_replay.experiments import Experiment, Experiments, New
 from modelux_replay.pool import Pool
 from modelux_replay.runs import Runs
-from modelux_replay.simulate import prepare
+from modelux_replay.simulation.simulate import prepare
 from modelux_runtime.rpc import channel
 from modelux_store.analytics import Analytics
 from modelux_store.database import Database

@@ -31,7 +31,7 @@ COMPILED = (
     "modelux_calling/{request_size,tenants}.py",
     "modelux_proxy/{admit,answers,call_context,chat,emit,exchange,heads,http_connection,http_server,idempotency}.py",
     "modelux_proxy/{inflight,limits,metrics,notes,proxy,rate_limits,request_ids,ship,stream}.py",
-    "modelux_replay/{cases,courses,logged,outcomes,results,telling,traces,worlds}.py",
+    "modelux_replay/simulation/{cases,courses,logged,outcomes,results,telling,traces,worlds}.py",
 )
 """What a request runs through. Left out: packages' `__init__`, modules that define msgspec structs (their fields would
 get lost), and `records.py`, which makes dataclasses at run time."""

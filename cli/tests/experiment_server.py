@@ -22,7 +22,7 @@ from modelux_management.routes.experiments import CreateExperiment, HistogramQue
 from modelux_management.scorecard_views import scorecard
 from modelux_replay.plan import RESULTS
 from modelux_replay.pool import SUMMARY_COLUMNS
-from modelux_replay.summaries import sum_up
+from modelux_replay.summary.summaries import sum_up
 from modelux_store.experiments import ReplayedRow, ReplayedSide, Scores
 
 START_US = 1_775_779_200_000_000

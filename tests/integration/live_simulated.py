@@ -12,7 +12,7 @@ from live_recorded import Recorded, micros
 
 from modelux_providers.catalog import CredentialFacts
 from modelux_replay.plan import CALLS, Document, Plan
-from modelux_replay.simulate import prepare
+from modelux_replay.simulation.simulate import prepare
 from modelux_replay.window import Slice, Window, read_rows
 from modelux_store.analytics import Analytics
 

@@ -14,8 +14,8 @@ from modelux.events.v1.experiment_pb2 import ExperimentCommand, ExperimentScore
 from modelux_bus.base import Delivery, Message
 from modelux_bus.consume import InvalidMessage, Overloaded
 from modelux_contracts import codec
-from modelux_replay.observed import OUTCOMES
-from modelux_replay.pairs import SIDES, Pairs
+from modelux_replay.called.observed import OUTCOMES
+from modelux_replay.called.pairs import SIDES, Pairs
 from modelux_replay.runs import Runs
 from modelux_replay.sharing import help_out
 from modelux_replay.spec import calls

@@ -12,9 +12,9 @@ from modelux_bus.base import Message
 from modelux_contracts import codec
 from modelux_contracts.refusals import not_found
 from modelux_contracts.topics import EXPERIMENT_COMMANDS, EXPERIMENT_COMPLETED
-from modelux_replay.alarms import alarm, want_judge
-from modelux_replay.criteria_of_summary import Ended, conclude
+from modelux_replay.scheduling.alarms import alarm, want_judge
 from modelux_replay.statements import sql
+from modelux_replay.summary.criteria import Ended, conclude
 from modelux_store import outbox
 from modelux_store.database import Database, Transaction
 

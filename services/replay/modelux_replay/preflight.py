@@ -15,12 +15,12 @@ from experiment_core.power import detectable_change, detectable_rate_change
 from modelux.embedding.v1 import embedding_pb2 as embedding
 from modelux.replay.v1 import replay_pb2 as pb
 from modelux_providers.catalog import Catalog
-from modelux_replay.drawing import draw_stream
-from modelux_replay.embeddings import MOST_CLUSTERED, embedder_of
+from modelux_replay.called.drawing import draw_stream
+from modelux_replay.called.embeddings import MOST_CLUSTERED, embedder_of
+from modelux_replay.called.population import count_askable, read_population
+from modelux_replay.called.sampling import simulate, window_of
 from modelux_replay.experiments import Experiment
-from modelux_replay.population import count_askable, read_population
 from modelux_replay.runs import Runs
-from modelux_replay.sampling import simulate, window_of
 from modelux_replay.window import Count, Window, count_rows
 
 MOST_SIMULATED = 2_000

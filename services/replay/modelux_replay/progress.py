@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelux_replay.experiments import Experiment, Experiments
-from modelux_replay.summaries import Outcome
+from modelux_replay.summary.summaries import Outcome
 
 _BEAT_S = 1.0
 

@@ -10,10 +10,10 @@ import grpc.aio
 from modelux.replay.v1 import replay_pb2 as pb
 from modelux.replay.v1 import rollout_pb2, schedule_pb2
 from modelux_replay.desk import Desk
-from modelux_replay.measuring import Measuring
+from modelux_replay.learned.measuring import Measuring
 from modelux_replay.promote import Promoter
-from modelux_replay.rollout_desk import RolloutDesk
-from modelux_replay.schedule_desk import ScheduleDesk
+from modelux_replay.rollout.desk import RolloutDesk
+from modelux_replay.scheduling.desk import ScheduleDesk
 from modelux_runtime.operations import Method, Operations
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ReplayService"]

@@ -19,21 +19,21 @@ from modelux_contracts import codec
 from modelux_contracts.errors import ProblemError
 from modelux_contracts.topics import EXPERIMENT_RESULTS
 from modelux_replay import configuration, window
-from modelux_replay.calling import Calling, Pace
+from modelux_replay.called.calling import Calling, Pace
+from modelux_replay.called.embeddings import Embeddings
+from modelux_replay.called.pairs import Pairs
+from modelux_replay.called.piloting import pilot
+from modelux_replay.called.sampled import with_member, with_responses
 from modelux_replay.candidates import documents
 from modelux_replay.caps import Caps
-from modelux_replay.embeddings import Embeddings
 from modelux_replay.experiments import Changed, Experiment, Experiments, Status, completed_event
-from modelux_replay.history import Asking, read_history, splits_of
-from modelux_replay.pairs import Pairs
-from modelux_replay.piloting import pilot
+from modelux_replay.learned.history import Asking, read_history, splits_of
 from modelux_replay.plan import Document, Plan, Prepare
 from modelux_replay.pool import Done, Pool, Unit, run_left, run_unit, shared, stream_of
 from modelux_replay.progress import Found, Progress, Stopped
-from modelux_replay.sampled import with_member, with_responses
 from modelux_replay.sharing import Drawn, lead
 from modelux_replay.spec import calls
-from modelux_replay.summaries import ROUTING_ONLY, Outcome, Told, sum_up
+from modelux_replay.summary.summaries import ROUTING_ONLY, Outcome, Told, sum_up
 from modelux_replay.units import Units
 from modelux_replay.window import Count, Slice, Window
 from modelux_store.analytics import Analytics

@@ -18,11 +18,11 @@ from modelux_contracts import codec
 from modelux_contracts.ids import new_id
 from modelux_contracts.topics import EXPERIMENT_COMMANDS
 from modelux_replay import window
+from modelux_replay.called.sampling import constants_of, window_of
 from modelux_replay.experiments import Experiment
 from modelux_replay.plan import Plan
 from modelux_replay.pool import Unit, packed, run_left, run_shared, shared, written
 from modelux_replay.progress import Progress, Stopped
-from modelux_replay.sampling import constants_of, window_of
 from modelux_replay.units import Claimed, Shared
 from modelux_replay.window import Slice, Window
 from modelux_store.errors import Unavailable

@@ -11,7 +11,7 @@ from modelux.replay.v1 import replay_pb2 as pb
 from modelux_contracts.errors import ProblemError
 from modelux_contracts.project_limits import experiment_sample, experiment_spend_cap_nano
 from modelux_contracts.refusals import FieldError, conflict, invalid
-from modelux_replay.criteria_of_summary import read_criteria
+from modelux_replay.summary.criteria import read_criteria
 from routing_core.money import dollars
 
 MODES = ("routing_only", "with_responses")

@@ -30,22 +30,22 @@ from modelux_embedded.postgres import EmbeddedPostgres, temporary_postgres
 from modelux_ingest.experiments import ResultsWriter
 from modelux_providers.catalog import Catalog
 from modelux_providers.vendors import VENDORS
-from modelux_replay.calling import Pace
+from modelux_replay.called.calling import Pace
+from modelux_replay.called.embeddings import Embeddings
 from modelux_replay.caps import Caps
 from modelux_replay.consumer import Consumer, Scores
 from modelux_replay.desk import Desk, Limits
-from modelux_replay.embeddings import Embeddings
 from modelux_replay.experiments import Experiments
-from modelux_replay.firing import Firer
 from modelux_replay.pool import Pool
 from modelux_replay.promote import Promoter
-from modelux_replay.rollout_desk import RolloutDesk
-from modelux_replay.rollouts import Rollouts
+from modelux_replay.rollout.desk import RolloutDesk
+from modelux_replay.rollout.rollouts import Rollouts
+from modelux_replay.rollout.stepper import Stepper
 from modelux_replay.rpc import Edge
 from modelux_replay.runs import Runs
-from modelux_replay.schedule_desk import ScheduleDesk
-from modelux_replay.schedules import Schedules
-from modelux_replay.stepper import Stepper
+from modelux_replay.scheduling.desk import ScheduleDesk
+from modelux_replay.scheduling.firing import Firer
+from modelux_replay.scheduling.schedules import Schedules
 from modelux_runtime.rpc import channel, serving
 from modelux_store.analytics import Analytics
 from modelux_store.database import Database

@@ -12,14 +12,14 @@ import plain_simulator
 from modelux_bus.memory import MemoryBus
 from modelux_providers.catalog import Catalog
 from modelux_replay import experiments as module
+from modelux_replay.called.embeddings import Embeddings
 from modelux_replay.caps import Caps
 from modelux_replay.desk import Desk, Limits
-from modelux_replay.embeddings import Embeddings
 from modelux_replay.experiments import Experiments
-from modelux_replay.firing import Firer
 from modelux_replay.pool import Pool
 from modelux_replay.runs import Runs
-from modelux_replay.schedules import Schedules
+from modelux_replay.scheduling.firing import Firer
+from modelux_replay.scheduling.schedules import Schedules
 from modelux_runtime.rpc import channel
 from modelux_store.analytics import Analytics
 from modelux_store.database import Database

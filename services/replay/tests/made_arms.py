@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelux_replay.guards import Arm, Arms
-from modelux_replay.stepping import Decided, Plan, Standing, decide
+from modelux_replay.rollout.guards import Arm, Arms
+from modelux_replay.rollout.stepping import Decided, Plan, Standing, decide
 
 SECOND_US = 1_000_000
 

@@ -13,8 +13,8 @@ from modelux.replay.v1 import replay_pb2 as replay
 from modelux.replay.v1 import rollout_pb2 as pb
 from modelux_contracts.errors import Problem, ProblemError
 from modelux_replay.experiments import completed_event
+from modelux_replay.rollout.stepper import Stepper
 from modelux_replay.runs import Runs
-from modelux_replay.stepper import Stepper
 from modelux_runtime.auth import key_hash
 from modelux_runtime.calls import call
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from modelux_replay.plan import RESULTS
 from modelux_replay.pool import SUMMARY_COLUMNS, stream_of
-from modelux_replay.summaries import ROUTING_ONLY, Told, sum_up
+from modelux_replay.summary.summaries import ROUTING_ONLY, Told, sum_up
 
 Row = dict[str, Any]
 

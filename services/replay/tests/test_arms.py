@@ -9,9 +9,17 @@ import pytest
 from made_arms import SECOND_US
 from replay_harness import NOW, Replay, fill, micros, requests
 
-from modelux_replay import arms as module
-from modelux_replay.arms import LONGEST_US, MOST_NEWEST, SHORTEST_US, Split, next_span_us, read_newest, read_sample
-from modelux_replay.guards import Arm
+from modelux_replay.rollout import arms as module
+from modelux_replay.rollout.arms import (
+    LONGEST_US,
+    MOST_NEWEST,
+    SHORTEST_US,
+    Split,
+    next_span_us,
+    read_newest,
+    read_sample,
+)
+from modelux_replay.rollout.guards import Arm
 from modelux_replay.runs import Runs
 
 NOW_US = micros(NOW)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from made_log import MINI, STRONG, Maker, calls_of, plan_for, rows_of
 
 from experiment_core.projection.draws import row_keys
-from modelux_replay.calibration import ENOUGH, Asked, Ratios, stratum, with_strata
+from modelux_replay.learned.calibration import ENOUGH, Asked, Ratios, stratum, with_strata
 from modelux_replay.plan import PAIRS, Plan
 from modelux_replay.pool import stream_of
-from modelux_replay.simulate import prepare
+from modelux_replay.simulation.simulate import prepare
 
 EVENTS = [each for each in Maker(300, configs=["single"], budget_every=0).events() if each.outcome == "ok"]
 PROBES = list(Maker(300, configs=[""], seed=2, budget_every=0).events())

@@ -17,7 +17,7 @@ from experiment_core.projection import pilots
 from experiment_core.projection.draws import row_keys
 from modelux_providers.catalog import Catalog, CredentialFacts, PriceOverride
 from modelux_replay.plan import CALLS, PAIRS, ROWS, Document, Plan
-from modelux_replay.simulate import prepare
+from modelux_replay.simulation.simulate import prepare
 from modelux_runtime.settings import child_environment
 from routing_core.pricing import cost
 from routing_core.types import Usage

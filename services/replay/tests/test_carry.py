@@ -14,10 +14,10 @@ from made_log import CONFIGS, MINI, ORGANIZATION, STRONG, Maker, plan_for, rows_
 
 from modelux.config.v1.snapshot_pb2 import Budget
 from modelux.events.v1.request_pb2 import RequestCompleted
-from modelux_replay.carry import Carry
 from modelux_replay.plan import Plan
 from modelux_replay.pool import Unit, run_left, run_unit, shared
-from modelux_replay.simulate import Simulation, prepare
+from modelux_replay.simulation.carry import Carry
+from modelux_replay.simulation.simulate import Simulation, prepare
 from routing_core import world
 from routing_core.types import BUDGET_EXCEEDED, Outcome, Request, Target
 

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 from summed_tables import Row, result
 
-from modelux_replay.checked import projection_check
+from modelux_replay.learned.checked import projection_check
+from modelux_replay.learned.scorecard import METRICS, checked
 from modelux_replay.plan import PAIRS, RESULTS
 from modelux_replay.pool import SUMMARY_COLUMNS, stream_of
-from modelux_replay.scorecard import METRICS, checked
 
 
 def stream(rows: Iterable[Row]) -> bytes:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from made_log import CREDENTIALS, FLASH, HAIKU, MINI, START_US, STRONG
 
 from modelux_providers.catalog import Catalog
-from modelux_replay.courses import Courses, Known
+from modelux_replay.simulation.courses import Courses, Known
 from routing_core.config import NamedPolicy, parse_policy
 from routing_core.engine import Run
 from routing_core.flow import Step

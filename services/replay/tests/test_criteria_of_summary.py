@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from experiment_core.resampling import Units, paired_share
 from modelux_contracts.errors import ProblemError
-from modelux_replay.criteria_of_summary import Ended, conclude, read_criteria, thresholds
-from modelux_replay.summary_shapes import estimate
+from modelux_replay.summary.criteria import Ended, conclude, read_criteria, thresholds
+from modelux_replay.summary.shapes import estimate
 
 NO_LOSS = {"metric": "error_rate_delta_pct", "op": "<=", "value": 1}
 

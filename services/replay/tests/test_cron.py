@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelux_replay.cron import BadCron, Cron, parse_cron
+from modelux_replay.scheduling.cron import BadCron, Cron, parse_cron
 
 BERLIN, APIA, LORD_HOWE = "Europe/Berlin", "Pacific/Apia", "Australia/Lord_Howe"
 MINUTE_US = 60_000_000

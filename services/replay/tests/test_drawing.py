@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelux_replay.drawing import DRAWN, POPULATION, again, draw, pilot
+from modelux_replay.called.drawing import DRAWN, POPULATION, again, draw, pilot
 from modelux_store.prompts import prompt
 
 

@@ -17,8 +17,8 @@ from modelux.replay.v1 import schedule_pb2 as pb
 from modelux_contracts.topics import EXPERIMENT_COMMANDS
 from modelux_replay import experiments as experiments_module
 from modelux_replay.desk import Limits
-from modelux_replay.firing import Firer
 from modelux_replay.metrics import meters
+from modelux_replay.scheduling.firing import Firer
 from modelux_runtime.rpc import channel
 
 DUE_US = NOW_US + 6 * HOUR_US

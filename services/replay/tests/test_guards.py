@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from made_arms import SECOND_US, Traffic
 
 from experiment_core.criteria import parse_criteria
-from modelux_replay.guards import (
+from modelux_replay.rollout.guards import (
     METRICS,
     Arm,
     Arms,

@@ -10,8 +10,8 @@ import pytest
 from config_harness import Installation, Tenant
 from replay_harness import NOW, START, fill, micros, requests
 
-from modelux_replay.calibration import Ratios, stratum
-from modelux_replay.history import BATCHES, SMALLEST, Asking, live_pairs, read_history, splits_of
+from modelux_replay.learned.calibration import Ratios, stratum
+from modelux_replay.learned.history import BATCHES, SMALLEST, Asking, live_pairs, read_history, splits_of
 from modelux_replay.plan import Document
 from modelux_replay.window import Window
 from modelux_store.analytics import Analytics

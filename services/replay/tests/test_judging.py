@@ -21,9 +21,9 @@ from modelux.replay.v1 import schedule_pb2 as pb
 from modelux_contracts.errors import Problem
 from modelux_contracts.topics import EXPERIMENT_COMPLETED, EXPERIMENT_REGRESSION_DETECTED
 from modelux_replay.experiments import completed_event
-from modelux_replay.firing import Firer
-from modelux_replay.judging import Judging
 from modelux_replay.runs import Runs
+from modelux_replay.scheduling.firing import Firer
+from modelux_replay.scheduling.judging import Judging
 from modelux_runtime.calls import refuse
 from modelux_runtime.rpc import channel, serving
 

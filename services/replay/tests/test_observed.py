@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelux_replay.observed import _same_answer
+from modelux_replay.called.observed import _same_answer
 
 SAME = {
     "baseline_status": "ok",

@@ -13,8 +13,8 @@ from summed_tables import result, summed
 
 from experiment_core.arrays import Floats
 from experiment_core.rows import NOT_EVALUABLE, PROJECTED, REUSED, Rows, Side
-from modelux_replay.off_policy import from_splits
-from modelux_replay.simulate import prepare
+from modelux_replay.simulation.simulate import prepare
+from modelux_replay.summary.off_policy import from_splits
 
 CANDIDATE, OTHER = 0, 1
 TRUE_COST = 2e6

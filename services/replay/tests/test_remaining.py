@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelux_replay.calibration import Ratios
+from modelux_replay.learned.calibration import Ratios
 from modelux_replay.plan import PAIRS
-from modelux_replay.remaining import ASSUMES, CALIBRATED, PARTLY, Projected, percent_of, remaining
+from modelux_replay.summary.remaining import ASSUMES, CALIBRATED, PARTLY, Projected, percent_of, remaining
 
 A, B = 0, 1
 NAIVE = Ratios()

@@ -13,9 +13,9 @@ from schedule_harness import told
 from modelux.replay.v1 import rollout_pb2 as pb
 from modelux_contracts.errors import ProblemError
 from modelux_contracts.topics import ROLLOUT_CHANGED
-from modelux_replay.rollout_spec import GUARDS, check_rollout, read_split
+from modelux_replay.rollout.spec import GUARDS, check_rollout, read_split
+from modelux_replay.rollout.stepper import Stepper
 from modelux_replay.runs import Runs
-from modelux_replay.stepper import Stepper
 
 LATENCY = {"metric": "p95_latency_delta_pct", "op": "<=", "value": 20}
 

@@ -16,9 +16,9 @@ from schedule_harness import told
 from modelux.replay.v1 import replay_pb2 as replay
 from modelux.replay.v1 import rollout_pb2 as pb
 from modelux_contracts.topics import ROLLOUT_CHANGED
-from modelux_replay.rollouts import CLAIM_US, Lost, Rollouts
+from modelux_replay.rollout.rollouts import CLAIM_US, Lost, Rollouts
+from modelux_replay.rollout.stepper import Stepper
 from modelux_replay.runs import Runs
-from modelux_replay.stepper import Stepper
 from modelux_runtime.rpc import channel
 
 

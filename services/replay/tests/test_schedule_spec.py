@@ -9,7 +9,7 @@ import pytest
 from modelux.replay.v1 import replay_pb2 as replay
 from modelux.replay.v1 import schedule_pb2 as pb
 from modelux_contracts.errors import ProblemError
-from modelux_replay.schedule_spec import check_schedule, experiment_of
+from modelux_replay.scheduling.spec import check_schedule, experiment_of
 
 SIMILAR = b'{"predicates":[{"metric":"similarity_pct_above_threshold","op":">","value":1}]}'
 WORSE = b'{"predicates":[{"metric":"judge_worse_pct_upper_ci","op":"<=","value":10}]}'

@@ -17,8 +17,17 @@ from summed_tables import result, summed
 from experiment_core.intervals import UNKNOWN, Estimate, Interval
 from modelux.replay.v1 import replay_pb2 as pb
 from modelux_replay.experiments import completed_event
+from modelux_replay.learned.scorecard import (
+    FEWEST_REQUESTS,
+    FEWEST_WIDENED,
+    METRICS,
+    Score,
+    cards,
+    measured,
+    projected,
+    scores,
+)
 from modelux_replay.runs import Runs
-from modelux_replay.scorecard import FEWEST_REQUESTS, FEWEST_WIDENED, METRICS, Score, cards, measured, projected, scores
 
 
 def estimate(value: float, half: float = 0.0) -> Estimate:

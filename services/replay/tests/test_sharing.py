@@ -17,11 +17,11 @@ from modelux_bus.consume import consume
 from modelux_contracts.topics import EXPERIMENT_COMMANDS, EXPERIMENT_RESULTS, partitions
 from modelux_ingest.experiments import ResultsWriter
 from modelux_replay import sharing, window
+from modelux_replay.called.sampling import window_of
 from modelux_replay.consumer import Consumer
 from modelux_replay.experiments import SILENT_US
 from modelux_replay.pool import Done, packed
 from modelux_replay.runs import Runs
-from modelux_replay.sampling import window_of
 from modelux_replay.units import Shared, Units
 from modelux_replay.window import Slice
 from modelux_store.outbox import relay

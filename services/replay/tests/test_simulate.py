@@ -27,14 +27,14 @@ from made_log import (
 )
 
 from modelux.events.v1.request_pb2 import RequestCompleted
-from modelux_replay import stored
-from modelux_replay.logged import look_back
 from modelux_replay.plan import CALLS, RESULTS
 from modelux_replay.pool import split_traces, stream_of
-from modelux_replay.requests import read_batch
-from modelux_replay.simulate import Simulation, prepare
-from modelux_replay.telling import tell
-from modelux_replay.traces import budgets_of, health_of, lists, outcomes_of, read_trace
+from modelux_replay.simulation import stored
+from modelux_replay.simulation.logged import look_back
+from modelux_replay.simulation.requests import read_batch
+from modelux_replay.simulation.simulate import Simulation, prepare
+from modelux_replay.simulation.telling import tell
+from modelux_replay.simulation.traces import budgets_of, health_of, lists, outcomes_of, read_trace
 from routing_core.flow import Candidate
 from routing_core.replay import recorded_outcomes, world_from
 from routing_core.trace import from_json

@@ -9,8 +9,8 @@ import pytest
 from made_arms import SECOND_US, Traffic, look, play
 
 from experiment_core.criteria import parse_criteria
-from modelux_replay.guards import Arm, Arms
-from modelux_replay.stepping import ALPHA, Plan, Standing
+from modelux_replay.rollout.guards import Arm, Arms
+from modelux_replay.rollout.stepping import ALPHA, Plan, Standing
 
 ERRORS = {"metric": "error_rate_delta_pct", "op": "<=", "value": 1}
 P95 = {"metric": "p95_latency_delta_pct", "op": "<=", "value": 20}

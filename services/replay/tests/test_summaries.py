@@ -9,7 +9,7 @@ from summed_tables import result, summed
 from modelux.events.v1.experiment_pb2 import ExperimentCompleted
 from modelux_replay.plan import PAIRS, RESULTS
 from modelux_replay.pool import SUMMARY_COLUMNS, stream_of
-from modelux_replay.summaries import Told, sum_up
+from modelux_replay.summary.summaries import Told, sum_up
 
 CALLED = Told(with_responses=True, embedder="lexical-v1")
 CAP = "The spend cap of $0.05 (spendCapUsd) was reached after 120 of 300 rows."

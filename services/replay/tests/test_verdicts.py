@@ -13,8 +13,8 @@ from test_life import run_to_the_end
 from modelux.replay.v1 import replay_pb2 as replay
 from modelux.replay.v1 import schedule_pb2 as pb
 from modelux_contracts.topics import EXPERIMENT_COMPLETED, EXPERIMENT_REGRESSION_DETECTED
-from modelux_replay.firing import Firer
 from modelux_replay.runs import Runs
+from modelux_replay.scheduling.firing import Firer
 
 
 @pytest.fixture

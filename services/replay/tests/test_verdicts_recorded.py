@@ -14,8 +14,8 @@ from summed_tables import result, summed
 
 from experiment_core.arrays import Bools
 from experiment_core.resampling import Units, paired_share
-from modelux_replay.criteria_of_summary import Ended, conclude
-from modelux_replay.summary_shapes import estimate
+from modelux_replay.summary.criteria import Ended, conclude
+from modelux_replay.summary.shapes import estimate
 from modelux_runtime.settings import child_environment
 
 CRITERIA = b'{"predicates":[{"metric":"error_rate_delta_pct","op":"<=","value":1}]}'
