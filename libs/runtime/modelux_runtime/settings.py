@@ -47,6 +47,10 @@ class PlatformSettings:
     log_level: str = setting("info", "debug, info, warning or error")
 
 
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # noqa: TID251  # the one place
+# Processes fork only to run another program. Between the two, gRPC's handlers would wake its pollers in the child.
+
+
 def load(kind: type[S], prefix: str, environ: Mapping[str, str] | None = None) -> S:
     """Fills `kind` (a dataclass) from `<prefix>_<FIELD>` or the file named by `<prefix>_<FIELD>_FILE`.
 
