@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 from judge_rig import Judging
-from test_life import guide
+from test_judge_life import guide
 
 from modelux.config.v1 import admin_pb2 as config
 from modelux_judge.rpc import operations

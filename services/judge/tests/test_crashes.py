@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from judge_rig import process_of, rows
-from test_life import guide
+from test_judge_life import guide
 
 from modelux_calling.clock import Clock
 from modelux_judge.calls import Calls

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from judge_rig import actor, rows
-from test_life import guide
+from test_judge_life import guide
 
 from modelux.judge.v1 import judge_pb2 as pb
 from modelux_calling.clock import Clock

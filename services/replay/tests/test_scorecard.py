@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from replay_harness import Clock, Replay, fill, requests
 from summed_tables import result, summed
@@ -78,6 +78,7 @@ def test_each_metric_has_its_card_and_an_exact_zero_its_error() -> None:
 
 @given(st.lists(st.tuples(st.floats(1, 100), st.floats(0.1, 10), st.floats(1, 100)), min_size=1, max_size=40))
 def test_coverage_is_the_share_that_held(rows: list[tuple[float, float, float]]) -> None:
+    assume(all(abs(abs(said - came) - half) > 1e-9 for said, half, came in rows))  # else rounding decides
     (card,) = cards(score(*row) for row in rows)
     assert card.coverage.value == pytest.approx(np.mean([abs(said - came) <= half for said, half, came in rows]))
 
