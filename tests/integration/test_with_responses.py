@@ -54,10 +54,6 @@ def rows_of(product: Product, found: dict[str, Any], **query: object) -> list[di
     return rows
 
 
-def calls_logged(product: Product, project: Project) -> int:
-    return len(product.manage("/logs", project_id=project.id, source="experiment", limit=200).json()["data"])
-
-
 def test_rows_that_change_are_called_scored_and_shown_with_both_answers(product: Product, project: Project) -> None:
     body = wanted(project, sample={"size": 1_000, "aaShare": 0.2})
     estimate = product.made("/experiments/preflight", {name: body[name] for name in body if name != "name"})
@@ -66,7 +62,6 @@ def test_rows_that_change_are_called_scored_and_shown_with_both_answers(product:
     assert (found["status"], found["status_reason"], found["rows_done"]) == ("completed", "", CALLS)
     assert found["coverage"]["evidence"] == {"observed": 30, "reused": 10, "projected": 0, "not_evaluable": 0}
     assert 0 < found["spent_usd"] < found["spend_cap_usd"]
-    until(lambda: calls_logged(product, project) >= 36, "the calls are in the log", 20)  # they travel on their own
     rows = rows_of(product, found, sort="similarity_asc", limit=50, include="answers", evidence="observed")
     assert len(rows) == 30
     assert sum(row["repeat"] is not None for row in rows) == 6

@@ -33,6 +33,7 @@ from modelux_replay.pool import Done, Pool, Unit, run_left, run_unit, shared, st
 from modelux_replay.progress import Found, Progress, Stopped
 from modelux_replay.sharing import Drawn, lead
 from modelux_replay.spec import calls
+from modelux_replay.statements import sql
 from modelux_replay.summary.summaries import ROUTING_ONLY, Outcome, Told, sum_up
 from modelux_replay.units import Units
 from modelux_replay.window import Count, Slice, Window
@@ -51,6 +52,9 @@ ALONE_ROWS = 20_000
 """Two replicas with a worker each took 1.6 s where one took 1.8 for 10,000 rows, 2.8 where 3.4 for 25,000, and
 4.6 where 6.7 for 50,000. With nobody else there, sharing made no difference that can be measured.
 """
+_LOOK_CALLS_S = 0.2
+_SKEW_US = 60_000_000
+"""How far the clocks of machines may differ."""
 _SHOWN_S = 60.0
 """How long to wait for ingest before an experiment counts as completed all the same."""
 
@@ -182,6 +186,19 @@ class Runs:
                 return
             await progress.add(0)
             await asyncio.sleep(_LOOK_S)
+
+    async def calls_logged(self, one: Experiment, progress: Progress) -> None:
+        """Waits until the log has every call that the rows name, which comes by a way of its own: whoever sees
+        `completed` can read both answers, and a judge can. Raises `Stopped`.
+        """
+        values = {"id": one.id, "project_id": one.project_id, "since_us": one.created_at_us - _SKEW_US}
+        for _ in range(round(self.pace.logged_s / _LOOK_CALLS_S)):
+            (row,) = await self.analytics.rows(sql("window", "calls_missing"), values)
+            if not row["missing"]:
+                return
+            await progress.add(0)
+            await asyncio.sleep(_LOOK_CALLS_S)
+        log.warning("not all calls of experiment %s are in the log yet", one.id)
 
 
 async def routing_only(runs: Runs, one: Experiment, progress: Progress) -> Found:

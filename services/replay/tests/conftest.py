@@ -140,7 +140,7 @@ async def runs(
             clock,
             Caps(installation.channel, "experiment"),
             Embeddings(embedding),
-            pace=Pace(look_s=0.02, spent_s=0.0, settle_s=1.0),
+            pace=Pace(look_s=0.02, spent_s=0.0, settle_s=1.0, logged_s=0.0),
         )
 
 

@@ -38,6 +38,8 @@ class Pace:
     spent_s: float = 3.0
     settle_s: float = 20.0
     again_s: float = 120.0
+    logged_s: float = 20.0
+    """How long an experiment waits for the records of its calls to be in the log, once they have all ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ async def _written(
     told = Told(with_responses=True, stopped=known.stopped, embedder=embedder, levels=levels)
     outcome = await runs.sum_up(one, columns, known.found, told)
     await runs.shown(one, rows, progress)
+    await runs.calls_logged(one, progress)
     sampling = {
         "method": one.spec.sample.method,
         "size": one.spec.sample.size,

@@ -40,3 +40,12 @@ WHERE project_id = {project_id:String} AND source NOT IN ('experiment', 'judge')
   AND kind != 'cancelled' AND error_code NOT IN ('circuit_open', 'budget_exceeded', 'price_unknown')
   AND sipHash64(request_id) % 1000000 < {share_ppm:UInt32}
 ORDER BY request_started_at, request_id, number
+
+-- calls_missing: how many calls that the rows of an experiment name are not in the log
+SELECT count() AS missing FROM (
+    SELECT arrayJoin([candidate_request_id, repeat_request_id]) AS call_id FROM experiment_rows WHERE experiment_id = {id:String}
+)
+WHERE call_id != '' AND call_id NOT IN (
+    SELECT request_id FROM requests WHERE project_id = {project_id:String} AND source = 'experiment'
+      AND started_at >= fromUnixTimestamp64Micro({since_us:Int64}, 'UTC')
+)
