@@ -70,11 +70,6 @@ def proportion(hits: float, n: float, confidence: float = 0.95) -> Estimate:
     return Estimate(hits / n if n > 0 else None, wilson(hits, n, confidence))
 
 
-def upper_bound_of_none(n: int, confidence: float = 0.95) -> float:
-    """The one-sided upper bound of a rate of which `n` trials showed no case."""
-    return 1.0 if n == 0 else 1 - (1 - confidence) ** (1 / n)
-
-
 def independent_difference(hits_a: float, n_a: float, hits_b: float, n_b: float, confidence: float = 0.95) -> Estimate:
     """Rate a minus rate b of two independent samples: Newcombe's hybrid score interval (1998, method 10)."""
     if n_a <= 0 or n_b <= 0:
@@ -111,14 +106,6 @@ def paired_difference(gained: float, lost: float, n: float, confidence: float = 
     centre = (gained - lost) / (n + 2)
     half = z(confidence) * multinomial_error(gained + 1, lost + 1, n + 2)
     return Estimate((gained - lost) / n, Interval(max(-1.0, centre - half), min(1.0, centre + half)))
-
-
-def non_inferior(change: Estimate, margin: float) -> bool:
-    """Whether a change (better is positive) is shown to be no worse than `-margin`.
-
-    "Not significant" is no such proof: an unknown bound proves nothing.
-    """
-    return change.interval.lower is not None and change.interval.lower > -margin
 
 
 def _wilson(hits: float, n: float, confidence: float) -> tuple[float, float]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from experiment_core.arrays import Bools, Floats, Ints
-from experiment_core.intervals import NOTHING, Estimate, Interval, independent_difference, proportion
+from experiment_core.intervals import Estimate, proportion
 from experiment_core.percentiles import Column, change
 from experiment_core.resampling import Resampler, Units, paired_share
 from experiment_core.rows import REUSED, Rows, Side
@@ -29,8 +28,6 @@ class Runs:
     tokens: Floats
     """Input and output."""
     success: Bools
-    censored: Bools
-    """Cut off by a budget: such a run would have cost, called and taken more."""
 
     def __len__(self) -> int:
         return len(self.success)
@@ -87,27 +84,6 @@ def replayed(rows: Rows, seed: int) -> Comparison:
     return Comparison((len(baseline), len(candidate)), len(known), metrics, _steps_refusal(rows))
 
 
-def executed(baseline: Runs, candidate: Runs, seed: int) -> Comparison:
-    """Compare runs that were each run to their end under their own side.
-
-    The sides count as independent even over the same tasks: the costs of two models' runs of one task hardly go
-    together (correlation .03 to .16). Where runs were cut off by a budget, the bound that they would have moved is
-    unknown.
-    """
-    metrics = {}
-    for name in METRICS:
-        before, after = (_mean(getattr(side, name), seed) for side in (baseline, candidate))
-        absolute, relative = _difference(after, before), _ratio(after, before).scaled(100, -100)
-        delta = Delta(*(_censored(found, baseline, candidate) for found in (absolute, relative)))
-        metrics[name] = Metric(before, after, delta)
-    hits = (float(side.success.sum()) for side in (candidate, baseline))
-    found = independent_difference(next(hits), len(candidate), next(hits), len(baseline))
-    metrics["success"] = _success(baseline, candidate, found)
-    return Comparison(
-        (len(baseline), len(candidate)), round(float(baseline.calls.sum())), metrics, _size_refusal(baseline, candidate)
-    )
-
-
 def _add_up(side: Side, run: Ints) -> Runs:
     count = int(run.max()) + 1 if len(run) else 0
 
@@ -120,7 +96,6 @@ def _add_up(side: Side, run: Ints) -> Runs:
         per_run(side.latency_ms),
         per_run(side.input_tokens + side.output_tokens),
         per_run(~side.ok) == 0,
-        np.zeros(count, dtype=np.bool_),
     )
 
 
@@ -137,51 +112,6 @@ def _success(baseline: Runs, candidate: Runs, found: Estimate) -> Metric:
     return Metric(before, after, Delta(found, found.scaled(100)))
 
 
-def _mean(values: Floats, seed: int) -> Estimate:
-    return Resampler(Units.of(len(values)), seed).mean(values)
-
-
-def _difference(after: Estimate, before: Estimate) -> Estimate:
-    """Of two independent means, from the interval of each (Zou and Donner 2008)."""
-    found = _known(after, before)
-    if found is None:
-        return NOTHING
-    (a, a_low, a_high), (b, b_low, b_high) = found
-    down, up = math.hypot(a - a_low, b_high - b), math.hypot(a_high - a, b - b_low)
-    return Estimate(a - b, Interval(a - b - down, a - b + up))
-
-
-def _ratio(after: Estimate, before: Estimate) -> Estimate:
-    """Of two independent means above 0, from the interval of each (Donner and Zou 2012)."""
-    found = _known(after, before)
-    if found is None or found[1][0] <= 0:
-        return NOTHING
-    (a, a_low, a_high), (b, b_low, b_high) = found
-    low, high = _ratio_bound(a, a_low, b, b_high, -1), _ratio_bound(a, a_high, b, b_low, 1)
-    return Estimate(a / b, Interval(low, high))
-
-
-def _ratio_bound(a: float, a_bound: float, b: float, b_bound: float, side: int) -> float | None:
-    denominator = b_bound * (2 * b - b_bound)
-    inside = (a * b) ** 2 - a_bound * denominator * (2 * a - a_bound)
-    return (a * b + side * math.sqrt(max(inside, 0.0))) / denominator if denominator > 0 else None
-
-
-def _known(*found: Estimate) -> list[tuple[float, float, float]] | None:
-    values = [(e.value, e.interval.lower, e.interval.upper) for e in found]
-    whole = [(v, low, high) for v, low, high in values if v is not None and low is not None and high is not None]
-    return whole if len(whole) == len(values) else None
-
-
-def _censored(found: Estimate, baseline: Runs, candidate: Runs) -> Estimate:
-    """Runs that were cut off hide how much more they would have added to their side."""
-    lower, upper = found.interval.lower, found.interval.upper
-    return Estimate(
-        found.value,
-        Interval(None if baseline.censored.any() else lower, None if candidate.censored.any() else upper),
-    )
-
-
 def _steps_refusal(rows: Rows) -> str | None:
     """Rerouted, or answered anew, anywhere but in a run's last call: what follows is not what would have followed."""
     codes, last = np.unique(rows.cluster[::-1], return_index=True)
@@ -195,13 +125,3 @@ def _steps_refusal(rows: Rows) -> str | None:
         f"{affected} of {total} runs go on after a call that the candidate answers: their later steps would change, so "
         f"these figures hold for unchanged steps only; to compare runs, do at least {FEWEST_RUNS} under the candidate"
     )
-
-
-def _size_refusal(baseline: Runs, candidate: Runs) -> str | None:
-    for name, side in (("baseline", baseline), ("candidate", candidate)):
-        if len(side) < FEWEST_RUNS:
-            return (
-                f"{len(side)} runs of the {name} are too few for a claim: the costs of runs differ so much that each "
-                f"side needs at least {FEWEST_RUNS}"
-            )
-    return None

@@ -91,16 +91,6 @@ def spent(alpha: float, look: int, planned: int | None = None) -> float:
     return alpha / planned if look <= planned else 0.0
 
 
-def holm(p: Sequence[float], alpha: float = 0.05) -> tuple[bool, ...]:
-    """Which of several findings stand, with at most `alpha` chance that any of them is false (Holm 1979)."""
-    stands = [False] * len(p)
-    for rank, index in enumerate(sorted(range(len(p)), key=lambda each: p[each])):
-        if p[index] > alpha / (len(p) - rank):
-            break
-        stands[index] = True
-    return tuple(stands)
-
-
 def persistent(alarms: Sequence[bool], needed: int = 2, of: int = 3) -> bool:
     """Whether `needed` of the last `of` looks alarm, the newest (the last) among them."""
     return bool(alarms) and alarms[-1] and sum(alarms[-of:]) >= needed

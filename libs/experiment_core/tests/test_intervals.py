@@ -17,10 +17,8 @@ from experiment_core.intervals import (
     independent_difference,
     multinomial_difference,
     multinomial_error,
-    non_inferior,
     paired_difference,
     proportion,
-    upper_bound_of_none,
     wilson,
 )
 
@@ -68,11 +66,6 @@ def test_wilson_holds_the_rate_and_ends_exactly_at_0_and_1(n: int, data: st.Data
     assert (upper == 1.0) == (hits == n)
     mirrored = bounds(wilson(n - hits, n))
     assert mirrored == pytest.approx((1 - upper, 1 - lower), abs=1e-9)
-
-
-def test_the_rule_of_three() -> None:
-    assert upper_bound_of_none(300) == pytest.approx(0.009936, abs=1e-6)
-    assert upper_bound_of_none(0) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -134,15 +127,6 @@ def test_a_paired_change_covers_where_few_rows_change() -> None:
     cells = rng.multinomial(200, [0.01, 0.02, 0.97], size=4000)
     found = [bounds(paired_difference(int(gained), int(lost), 200)) for gained, lost, _ in cells]
     assert np.mean([lower <= -0.01 <= upper for lower, upper in found]) >= 0.94
-
-
-@pytest.mark.parametrize(("margin", "passes"), [(0.02, False), (0.05, True)])
-def test_non_inferiority_is_decided_by_the_lower_bound(margin: float, passes: bool) -> None:
-    assert non_inferior(multinomial_difference(80, 105, 1700), margin) is passes
-
-
-def test_an_unknown_bound_proves_nothing() -> None:
-    assert not non_inferior(NOTHING, 1.0)
 
 
 @pytest.mark.parametrize(

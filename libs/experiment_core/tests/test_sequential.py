@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from experiment_core.distributions import Z95
 from experiment_core.intervals import NOTHING, Interval, proportion
-from experiment_core.sequential import ConfidenceSequence, Decision, Threshold, holm, persistent, spent
+from experiment_core.sequential import ConfidenceSequence, Decision, Threshold, persistent, spent
 
 
 def test_the_reference_sequence() -> None:
@@ -71,19 +71,6 @@ def test_all_looks_together_stay_within_the_budget(planned: int | None) -> None:
 def test_looks_are_counted_from_one() -> None:
     with pytest.raises(ValueError, match="counted from 1"):
         spent(0.05, 0)
-
-
-@pytest.mark.parametrize(
-    ("p", "stands"),
-    [
-        ((0.01, 0.04, 0.03), (True, False, False)),
-        ((0.01, 0.02, 0.03), (True, True, True)),
-        ((0.2,), (False,)),
-        ((), ()),
-    ],
-)
-def test_holm(p: tuple[float, ...], stands: tuple[bool, ...]) -> None:
-    assert holm(p) == stands
 
 
 @pytest.mark.parametrize(
