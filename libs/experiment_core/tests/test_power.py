@@ -7,11 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from experiment_core.power import (
-    detectable_change,
-    detectable_rate_change,
-    rows_for_change,
-)
+from experiment_core.power import detectable_change, detectable_rate_change, rows_for_change
 
 
 def test_the_detectable_change_is_found_four_times_in_five() -> None:

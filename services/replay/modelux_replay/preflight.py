@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from experiment_core.arrays import Floats
-from experiment_core.power import detectable_change, detectable_rate_change
+from experiment_core.power import detectable_change, detectable_rate_change, rows_for_change
 from modelux.embedding.v1 import embedding_pb2 as embedding
 from modelux.replay.v1 import replay_pb2 as pb
 from modelux_providers.catalog import Catalog
@@ -118,8 +118,8 @@ async def _sample(runs: Runs, catalog: Catalog, one: Experiment, whole: Window, 
     if share < 1:
         kept = f"about {rows - calls:,} of {rows:,} rows keep the logged choice and are not called"
         notes.append(f"{kept[0].upper()}{kept[1:]}: their difference is 0. Pass sample.callUnchanged to call them too.")
-    rate, percent = _detectable(looked, rows)
-    return Estimate(calls, math.ceil(cost), math.ceil(embedded), rate, percent, tuple(notes))
+    rate, percent, too_small = _detectable(looked, rows)
+    return Estimate(calls, math.ceil(cost), math.ceil(embedded), rate, percent, (*notes, *too_small))
 
 
 async def _pilot(runs: Runs, one: Experiment, whole: Window) -> Estimate:
@@ -166,16 +166,21 @@ async def _look(runs: Runs, one: Experiment, whole: Window, method: str, size: i
     )
 
 
-def _detectable(looked: _Looked, rows: int) -> tuple[float, float]:
+def _detectable(looked: _Looked, rows: int) -> tuple[float, float, tuple[str, ...]]:
     """Percentage points of a rate, where both sides fail as often as the log did, independently of each other; percent
-    of the mean cost, where costs change as projected.
+    of the mean cost, where costs change as projected; and a note where that change takes more rows to show.
     """
     failing = max(looked.mean(looked.failed), FEWEST_ERRORS)
     discordant = looked.mean(looked.called) * 2 * failing * (1 - failing)
     rate = 100 * detectable_rate_change(discordant, rows) if discordant else 0.0
-    change = looked.called * (looked.cost_nano - looked.before_nano)
-    deviation, before = math.sqrt(looked.mean((change - looked.mean(change)) ** 2)), looked.mean(looked.before_nano)
-    return rate, 100 * detectable_change(deviation, rows) / before if before else 0.0
+    changes = looked.called * (looked.cost_nano - looked.before_nano)
+    change, before = looked.mean(changes), looked.mean(looked.before_nano)
+    if not before:
+        return rate, 0.0, ()
+    deviation, percent = math.sqrt(looked.mean((changes - change) ** 2)), round(100 * change / before, 1)
+    needed = rows_for_change(deviation, change) if percent else 0
+    note = f"The mean cost is projected to change by {percent:+g} %, which takes about {needed:,} rows to show."
+    return rate, 100 * detectable_change(deviation, rows) / before, (note,) if needed > rows else ()
 
 
 def _scorer(catalog: Catalog, found: embedding.DescribeResponse | None, now_ms: int) -> tuple[float, str]:

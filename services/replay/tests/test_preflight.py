@@ -36,11 +36,25 @@ async def test_the_estimate_follows_the_rows_that_would_be_called(acme: Replay, 
     assert found.embedding_cost_nano == 0
     assert any("played-1" in note for note in found.notes)
     assert any("21 of 81 rows keep the logged choice" in note for note in found.notes)
+    assert not any("rows to show" in note for note in found.notes), "so large a change shows"
     twice = await preflight(acme, sample={"size": 1_000, "callUnchanged": True, "aaShare": 0.5}, name=None)
     assert twice.calls == 81
     assert twice.estimated_cost_nano == pytest.approx(81 * 2_006_000, rel=0.01)
     tight = await preflight(acme, sample={"size": 1_000}, spendCapNano=found.estimated_cost_nano)
     assert tight.requires_confirmation, "1.5 times the estimate is above the cap"
+
+
+async def test_a_projected_change_that_takes_more_rows_to_show_is_told_with_their_number(
+    acme: Replay, runs: Runs
+) -> None:
+    events = askable(acme, 80)
+    for each in events[4:]:
+        each.model = "gpt-4o-mini"
+    await fill(runs.analytics, events)
+    found = await preflight(acme, sample={"size": 1_000})
+    # Half of what 1 row in 20 costs is saved. A saving p in share takes 2.8 ** 2 * (1 - p) / p rows.
+    assert any(note.endswith("change by -2.5 %, which takes about 150 rows to show.") for note in found.notes)
+    assert found.detectable_cost_percent > 2.5
 
 
 async def test_an_endpoint_that_scores_is_paid_beside_the_cap(
