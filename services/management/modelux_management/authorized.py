@@ -10,16 +10,19 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any, NoReturn, TypeVar, cast
 
+import grpc.aio
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.routing import APIRoute
 from google.protobuf.message import Message
 
 from modelux.config.v1 import admin_pb2 as pb
+from modelux.replay.v1 import replay_pb2 as replay
 from modelux_contracts.errors import Problem, ProblemError
 from modelux_management.admin import Admin
 from modelux_management.failures import problem_responses
 from modelux_management.wire import JsonFloat
 from modelux_runtime.auth import MANAGEMENT_KEY_PREFIX, ROLES, Role, allows, key_hash
+from modelux_runtime.calls import call
 
 A = TypeVar("A", bound=Message)
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Coroutine[Any, Any, object]])
@@ -40,11 +43,13 @@ UPLOADS = (
 MAX_BODY_BYTES = 1024 * 1024
 _MAX_KEY_CHARS = 200
 _MAX_DEPTH = 64
+_DEADLINE_S = 20.0
+"""Counting a long window, or reading the pairs of a large experiment, takes ClickHouse a while."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, and the way to the config service in their name."""
+    """Who calls, and the way to other services in their name."""
 
     admin: Admin
     actor: pb.Actor
@@ -58,6 +63,18 @@ class Caller:
         """Calls an operation of the config service, which checks the role once more."""
         request.actor.CopyFrom(self.actor)  # type: ignore[attr-defined]  # every request of the admin service has it
         return await self.admin.call(request, answer)
+
+    async def ask(self, channel: grpc.aio.Channel, service: str, request: Message, answer: type[A]) -> A:
+        """Calls an operation of the replay or the judge service. Raises `ProblemError`."""
+        actor = replay.Actor(
+            organization_id=self.organization_id,
+            key_id=self.key_id,
+            key_hash=self.actor.key_hash,
+            request_id=self.actor.request_id,
+            idempotency_key=self.actor.idempotency_key,
+        )
+        request.actor.CopyFrom(actor)  # type: ignore[attr-defined]  # every request of these services has it
+        return await call(channel, service, request, answer, timeout_s=_DEADLINE_S)
 
 
 class StrictRequest(Request):
