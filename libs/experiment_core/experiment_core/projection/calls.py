@@ -41,6 +41,18 @@ class Calls:
             self.status[rows],
         )
 
+    def part(self, first: int, last: int) -> Calls:
+        """The calls from row `first` to before row `last`, not copied."""
+        return Calls(
+            self.target[first:last],
+            self.hour[first:last],
+            self.output_tokens[first:last],
+            self.latency_ms[first:last],
+            self.ttft_ms[first:last],
+            self.kind[first:last],
+            self.status[first:last],
+        )
+
     def order(self) -> Ints:
         """Row numbers by length, then by all else: equal sets of calls come out equal, however they came in."""
         return np.lexsort((self.status, self.kind, self.ttft_ms, self.latency_ms, self.output_tokens))

@@ -16,48 +16,110 @@ ENOUGH = 30
 """A window is widened until it holds this many calls, and for latencies as many answers."""
 RADII = (0, 1, 2, 4, 8, 16, 24, 48, 96, 168)
 """Hours to either side of the row's hour, tried in turn; after the last, all that is known of the target."""
+_TWO_BYTES = 65_535
 KEPT_WINDOWS = 4096
 """Windows remembered. Past it all are forgotten, which costs time when rows do not come by the hour."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _History:
-    """One target's calls by the hour, and the answers among them."""
+class _ByHour:
+    """Calls of one target and their hours, ascending: each hour once, with the row that it starts at."""
 
     calls: Calls
-    answers: Calls
+    hours: list[int]
+    starts: list[int]
+    """And the number of all calls."""
 
-    def window(self, hour: int) -> Window:
-        called, _ = _around(self.calls, hour)
-        answers, reach = _around(self.answers, hour)
-        return Window.of(called, answers, reach)
+    @classmethod
+    def of(cls, calls: Calls) -> _ByHour:
+        fresh = np.flatnonzero(np.diff(calls.hour, prepend=calls.hour[:1] - 1))
+        return cls(calls, calls.hour[fresh].tolist(), [*fresh.tolist(), len(calls.hour)])
+
+    def around(self, hour: int, radius: int) -> tuple[int, int]:
+        """The first row of a window, and the row after its last."""
+        hours, starts = self.hours, self.starts
+        return starts[bisect_left(hours, hour - radius)], starts[bisect_right(hours, hour + radius)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nearby:
+    """Calls of one target around one hour, in no certain order: `called` in all, with `failures` among them.
+
+    `answers` may come from further away, up to `hours` from the hour.
+    """
+
+    called: int
+    failures: Calls
+    answers: Calls
+    hours: int
+
+    @property
+    def failure_rate(self) -> float:
+        return len(self.failures.kind) / self.called if len(self.answers.kind) else 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _History:
+    """One target's calls."""
+
+    answers: _ByHour
+    failures: _ByHour
+
+    def nearby(self, hour: int) -> Nearby:
+        """The narrowest windows that hold enough calls, and enough answers."""
+        answers, failures = self.answers, self.failures
+        failed, called = (0, len(failures.calls.hour)), len(failures.calls.hour) + len(answers.calls.hour)
+        for radius in RADII:
+            first, last = answers.around(hour, radius)
+            start, end = failures.around(hour, radius)
+            if last - first + end - start >= ENOUGH:
+                failed, called = (start, end), last - first + end - start
+                break
+        return Nearby(called, failures.calls.part(*failed), *self._answers(hour))
+
+    def _answers(self, hour: int) -> tuple[Calls, int]:
+        """And how far from the hour they may lie."""
+        of, hours = self.answers, self.answers.hours
+        for radius in RADII:
+            first, last = of.around(hour, radius)
+            if last - first >= ENOUGH:
+                return of.calls.part(first, last), radius
+        return of.calls, max(abs(hour - hours[0]), abs(hour - hours[-1])) if hours else 0
 
 
 class Evidence:
     """The past of all targets, as columns. What it answers depends on the set of calls, not on their order."""
 
     def __init__(self, calls: Calls) -> None:
-        by_hour = np.lexsort((calls.hour, calls.target))
-        calls = calls.take(by_hour)
-        found = np.unique(calls.target, return_index=True, return_counts=True)
+        failed = calls.kind != 0
+        calls = calls.take(np.lexsort((_narrow(calls.hour), failed, _narrow(calls.target))))
+        targets, starts, counts = np.unique(calls.target, return_index=True, return_counts=True)
         self._histories: dict[int, _History] = {}
-        for target, start, count in zip(*(column.tolist() for column in found), strict=True):
-            own = calls.take(np.arange(start, start + count))
-            self._histories[target] = _History(own, own.take(np.flatnonzero(own.kind == 0)))
+        for target, start, count in zip(targets.tolist(), starts.tolist(), counts.tolist(), strict=True):
+            own = calls.part(start, start + count)
+            answers = count - int(np.count_nonzero(own.kind))
+            self._histories[target] = _History(_ByHour.of(own.part(0, answers)), _ByHour.of(own.part(answers, count)))
         self._windows: dict[tuple[int, int], Window] = {}
 
     def lengths(self, target: int) -> Floats:
         """Output tokens of all answers of the target on record, for `TokenModel.with_history`."""
         history = self._histories.get(target)
-        return np.zeros(0) if history is None else history.answers.output_tokens
+        return np.zeros(0) if history is None else history.answers.calls.output_tokens
+
+    def nearby(self, target: int, hour: int) -> Nearby | None:
+        """The calls that tell of the target around an hour; None for a target without any."""
+        history = self._histories.get(target)
+        return None if history is None else history.nearby(hour)
 
     def window(self, target: int, hour: int) -> Window | None:
-        """What is known of the target around an hour; None for a target without any call."""
+        """What a call of the target meets around an hour; None for a target without any call on record."""
         found = self._windows.get((target, hour))
         if found is None and target in self._histories:
             if len(self._windows) >= KEPT_WINDOWS:
                 self._windows.clear()
-            found = self._windows[target, hour] = self._histories[target].window(hour)
+            near = self._histories[target].nearby(hour)
+            found = Window.of(near.failure_rate, near.answers, near.failures, near.hours)
+            self._windows[target, hour] = found
         return found
 
     def draw(self, target: int, hour: int, key: int, attempt: int, output_tokens: float) -> Draw | None:
@@ -78,12 +140,9 @@ class Evidence:
         return found
 
 
-def _around(calls: Calls, hour: int) -> tuple[Calls, int]:
-    """The calls of the narrowest window around `hour` that holds enough, and how far from the hour they may lie."""
-    hours = calls.hour
-    for radius in RADII:
-        first, last = bisect_left(hours, hour - radius), bisect_right(hours, hour + radius)
-        if last - first >= ENOUGH:
-            return calls.take(np.arange(first, last)), radius
-    reach = max(abs(hour - int(hours[0])), abs(hour - int(hours[-1]))) if len(hours) else 0
-    return calls, reach
+def _narrow(column: Ints) -> Ints:
+    """In the same order; as two bytes where they fit, which are sorted by counting."""
+    if not len(column) or int(column.max()) - int(column.min()) > _TWO_BYTES:
+        return column
+    narrow: Ints = (column - column.min()).astype(np.uint16)
+    return narrow

@@ -34,20 +34,18 @@ class Window:
     """How far from the row's hour the calls reach that the latencies come from."""
 
     @classmethod
-    def of(cls, called: Calls, answers: Calls, hours: int) -> Window:
-        """The window whose failure rate is that of `called` and whose latencies are those of `answers`."""
-        answers = answers.take(answers.order())
-        failures = called.take(np.flatnonzero(called.kind != 0))
-        failures = failures.take(failures.order())
-        rate = len(failures.kind) / len(called.kind)
-        if not len(answers.kind):
-            return cls(1.0, answers, failures, 0.0, 0.0, 0, hours)
+    def of(cls, failure_rate: float, answers: Calls, failures: Calls, hours: int) -> Window:
+        """The window of these calls, in any order."""
+        answers, failures = answers.take(answers.order()), failures.take(failures.order())
+        count = len(answers.kind)
+        if not count:
+            return cls(failure_rate, answers, failures, 0.0, 0.0, 0, hours)
         lengths, latency = answers.output_tokens, answers.latency_ms
-        spread = float(np.var(lengths))
-        together = float(np.mean((lengths - lengths.mean()) * (latency - latency.mean())))
-        slope = max(together / spread, 0.0) if spread > 0 else 0.0
-        nearest = min(NEAREST, 1 + len(lengths) // 4)
-        return cls(rate, answers, failures, slope, float(latency.min()), nearest, hours)
+        longer, slower = lengths - lengths.mean(), latency - latency.mean()
+        spread = float((longer * longer).mean())
+        slope = max(float((longer * slower).mean()) / spread, 0.0) if spread > 0 else 0.0
+        nearest = min(NEAREST, 1 + count // 4)
+        return cls(failure_rate, answers, failures, slope, float(latency.min()), nearest, hours)
 
     def draw(self, key: int, attempt: int, output_tokens: float) -> Draw:
         """What `draws` gives for one row."""

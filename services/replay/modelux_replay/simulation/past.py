@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -24,8 +25,9 @@ OWN_FAULTS = (400, 413, 422)
 _OPEN_REASON = f"{LIMITS.consecutive} failures in a row"
 _CLIENT_FAULTS = (*range(400, 408), *range(409, 429), *range(430, 500))
 _CREDENTIAL = (401, 402, 403)
-_ORDER = ("started_at", "kind", "latency_us")
-"""Of calls, as far as their circuit hangs on it."""
+_STATUS = KINDS.index("status")
+_ALPHABET = np.array([sorted(KINDS).index(kind) for kind in KINDS])
+"""Places of kinds among their names in order."""
 
 
 class Past:
@@ -35,19 +37,16 @@ class Past:
     """
 
     def __init__(self, calls: pa.Table) -> None:
-        kept = calls.filter(_telling(calls)).sort_by([(name, "ascending") for name in _ORDER])
-        names = [kept.column(name).to_pylist() for name in ("model", "provider", "credential_id")]
-        self._codes: dict[tuple[str, str, str], int] = {}
-        own = [self._codes.setdefault(name, len(self._codes)) for name in zip(*names, strict=True)]
-        pooled = {pair: self._codes.setdefault((*pair, ""), len(self._codes)) for pair in _several(self._codes)}
-        more = np.array([pooled.get((m, p), UNKNOWN) for m, p, _ in zip(*names, strict=True)], np.int64)
-        columns = _columns(kept, np.array(own, np.int64))
-        again = np.flatnonzero((more != UNKNOWN) & (more != columns.target))
-        shared = columns.take(again)
-        shared.target[:] = more[again]
-        moments: Ints = pc.cast(kept.column("started_at"), pa.int64()).to_numpy()
-        self.evidence = Evidence(_joined(columns, shared))
-        self._open = dict(_circuits(np.array(own, np.int64), moments, _failed(columns)))
+        called, own = _targets(calls)
+        columns, moments = _columns(calls, own), _moments(calls)
+        telling = np.flatnonzero(_telling(columns))
+        columns, moments = columns.take(telling), moments[telling]
+        self._codes = {called[code]: code for code in np.unique(columns.target).tolist()}
+        for place, pair in enumerate(_several(self._codes), len(called)):
+            self._codes.setdefault((*pair, ""), place)
+        more = np.array([self._codes.get((model, provider, ""), UNKNOWN) for model, provider, _ in called], np.int64)
+        self.evidence = Evidence(_joined(columns, _shared(columns, more)))
+        self._open = dict(_circuits(columns, moments))
         self._by_target: dict[Target, int] = {}
         self._health: dict[tuple[int, int], tuple[Health, Health]] = {}
 
@@ -83,13 +82,12 @@ class Past:
         return found
 
     def _of_hour(self, code: int, hour: int) -> tuple[Health, Health]:
-        window = self.evidence.window(code, hour)
-        assert window is not None, "every code has calls"
-        answers = window.answers
+        near = self.evidence.nearby(code, hour)
+        assert near is not None, "every code has calls"
+        answers, rate = near.answers, near.failure_rate
         p50 = _median(answers.latency_ms)
         ttft = _median(answers.ttft_ms[~np.isnan(answers.ttft_ms)])
-        samples = len(answers.kind) + len(window.failures.kind)
-        rate = window.failure_rate
+        samples = len(answers.kind) + len(near.failures.kind)
         closed = Health("closed", p50, ttft, rate, samples)
         return closed, Health("open", p50, ttft, rate, samples, 0, _OPEN_REASON)
 
@@ -102,12 +100,26 @@ class Past:
         return place >= 0 and at_us < ends[place]
 
 
-def _telling(calls: pa.Table) -> pa.Array:
+def _targets(calls: pa.Table) -> tuple[list[tuple[str, str, str]], Ints]:
+    """Model, provider and credential of each target, and for each call which of them it asked."""
+    codes = np.zeros(len(calls), np.int64)
+    names: list[list[str]] = []
+    for name in ("model", "provider", "credential_id"):
+        column = calls.column(name).dictionary_encode().combine_chunks()
+        names.append(column.dictionary.to_pylist())
+        codes = codes * len(names[-1]) + column.indices.to_numpy()
+    found = pa.array(codes).dictionary_encode()
+    places = np.unravel_index(found.dictionary.to_numpy(), [len(each) for each in names]) if len(calls) else ()
+    texts = ([each[at] for at in place.tolist()] for each, place in zip(names, places, strict=False))
+    return list(zip(*texts, strict=True)), found.indices.to_numpy().astype(np.int64)
+
+
+def _telling(calls: Calls) -> Bools:
     """Marks calls that say something of their target. Imported answers without a latency are left out."""
-    status = calls.column("status")
-    own = pc.and_(pc.equal(calls.column("kind"), "status"), pc.is_in(status, pa.array(OWN_FAULTS, status.type)))
-    silent = pc.and_(pc.equal(calls.column("kind"), "ok"), pc.equal(calls.column("latency_us"), 0))
-    return pc.invert(pc.or_(own, silent))
+    own = (calls.kind == _STATUS) & np.isin(calls.status, OWN_FAULTS)
+    silent = (calls.kind == 0) & (calls.latency_ms == 0)
+    telling: Bools = ~(own | silent)
+    return telling
 
 
 def _several(codes: Mapping[tuple[str, str, str], int]) -> list[tuple[str, str]]:
@@ -118,24 +130,34 @@ def _several(codes: Mapping[tuple[str, str, str], int]) -> list[tuple[str, str]]
     return [pair for pair, count in pairs.items() if count > 1]
 
 
-def _columns(kept: pa.Table, targets: Ints) -> Calls:
-    hours = pc.cast(kept.column("started_at"), pa.int64()).to_numpy() // HOUR_US
-    kinds = pc.index_in(kept.column("kind"), pa.array(KINDS)).to_numpy()
-    ttft = pc.cast(kept.column("ttft_us"), pa.float64()).to_numpy() / 1000
+def _moments(calls: pa.Table) -> Ints:
+    moments: Ints = pc.cast(calls.column("started_at"), pa.int64()).to_numpy()
+    return moments
+
+
+def _columns(calls: pa.Table, targets: Ints) -> Calls:
+    kinds = pc.index_in(calls.column("kind"), pa.array(KINDS)).to_numpy()
     return Calls(
         targets,
-        hours,
-        kept.column("output_tokens").to_numpy().astype(np.float64),
-        kept.column("latency_us").to_numpy() / 1000,
-        ttft,
+        _moments(calls) // HOUR_US,
+        calls.column("output_tokens").to_numpy().astype(np.float64),
+        calls.column("latency_us").to_numpy() / 1000,
+        pc.cast(calls.column("ttft_us"), pa.float64()).to_numpy() / 1000,
         kinds.astype(np.int64),
-        kept.column("status").to_numpy().astype(np.int64),
+        calls.column("status").to_numpy().astype(np.int64),
     )
 
 
 def _joined(one: Calls, other: Calls) -> Calls:
     names = Calls.__match_args__
     return Calls(*(np.concatenate([getattr(one, name), getattr(other, name)]) for name in names))
+
+
+def _shared(calls: Calls, more: Ints) -> Calls:
+    """The calls that speak for another target too, as its own; `more` tells which, for each target."""
+    others = more[calls.target]
+    again = np.flatnonzero((others != UNKNOWN) & (others != calls.target))
+    return replace(calls.take(again), target=others[again])
 
 
 def _failed(calls: Calls) -> Bools:
@@ -145,11 +167,13 @@ def _failed(calls: Calls) -> Bools:
     return failed
 
 
-def _circuits(targets: Ints, moments: Ints, failed: Bools) -> Iterator[tuple[int, tuple[Sequence[int], Sequence[int]]]]:
-    """By target when its circuit was open: from the last of so many failures in a row, for one ejection. Moments
-    ascend; spans that overlap are joined.
+def _circuits(calls: Calls, moments: Ints) -> Iterator[tuple[int, tuple[Sequence[int], Sequence[int]]]]:
+    """By target when its circuit was open: from the last of so many failures in a row, for one ejection. Spans that
+    overlap are joined.
     """
-    for code in np.unique(targets).tolist():
+    order = _in_time(calls, moments)
+    targets, moments, failed = calls.target[order], moments[order], _failed(calls)[order]
+    for code in np.flatnonzero(np.bincount(targets[failed]) >= LIMITS.consecutive).tolist():
         mine = np.flatnonzero(targets == code)
         when, bad = moments[mine], failed[mine]
         run = _in_row(bad)
@@ -162,6 +186,17 @@ def _circuits(targets: Ints, moments: Ints, failed: Bools) -> Iterator[tuple[int
         yield code, (at[fresh].tolist(), ends[last].tolist())
 
 
+def _in_time(calls: Calls, moments: Ints) -> Ints:
+    """Row numbers by moment, and at one moment by kind and latency."""
+    order = np.argsort(moments, kind="stable")
+    same = np.flatnonzero(np.diff(moments[order]) == 0)
+    tied = np.union1d(same, same + 1)
+    rows = order[tied]
+    kinds = np.take(_ALPHABET, calls.kind[rows], mode="clip")
+    order[tied] = rows[np.lexsort((calls.latency_ms[rows], kinds, moments[rows]))]
+    return order
+
+
 def _in_row(bad: Bools) -> Ints:
     """For each call how many failures in a row end with it."""
     places = np.arange(1, len(bad) + 1)
@@ -170,4 +205,9 @@ def _in_row(bad: Bools) -> Ints:
 
 
 def _median(values: Floats) -> float | None:
-    return round(float(np.median(values)), 3) if len(values) else None
+    """`np.median`, which takes four times as long for a few values."""
+    if not len(values):
+        return None
+    middle = len(values) // 2
+    ordered = np.sort(values)
+    return round(float((ordered[middle] + ordered[(len(values) - 1) // 2]) / 2), 3)
