@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 
 from modelux_providers import price_table
@@ -17,6 +18,8 @@ from routing_core.world import Offer
 __all__ = ["ENVIRONMENT_KEYS", "VENDORS", "Catalog", "CredentialFacts", "Offers", "PriceOverride", "override_version"]
 
 _ALIASES_KEPT = 1000
+_OFFERS_KEPT = 16
+"""About half a megabyte each, where a credential is for all models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +81,20 @@ def override_version(override_id: str) -> str:
 
 
 class Catalog:
-    """The seed table of prices with what is known of models and vendors. Immutable; `load` it once per process."""
+    """The seed table of prices with what is known of models and vendors. Immutable; a process has one by `load`."""
 
     def __init__(self, table: PriceTable, ceiling_nano: int | None = None) -> None:
         """`ceiling_nano`: what offers without a known price are charged, per million tokens; None: they have none."""
         self._table = table
         self._ceiling = None if ceiling_nano is None else ceiling(ceiling_nano)
+        self._kept: dict[object, Offers] = {}
         self.version = table.version
         """Names the seed table, with the release it was made from."""
 
-    @classmethod
-    def load(cls, ceiling_nano: int | None = None) -> Catalog:
-        """The catalogue of this release (about 10 ms)."""
-        return cls(price_table.load(), ceiling_nano)
+    @staticmethod
+    def load(ceiling_nano: int | None = None) -> Catalog:
+        """The catalogue of this release: about 10 ms, once per process."""
+        return _loaded(ceiling_nano)
 
     def models(self, provider: str) -> tuple[str, ...]:
         """Names, as the provider takes them, of its models for chat or embeddings; empty where it has no list."""
@@ -131,6 +135,22 @@ class Catalog:
             for upstream, name, row in self._listed(vendor):
                 offers.add((name, upstream), self._offer(credential, upstream, upstream, row, overrides, at_ms))
         return offers
+
+    def offers_kept(
+        self, credentials: Sequence[CredentialFacts], overrides: Sequence[PriceOverride], at_ms: int
+    ) -> Offers:
+        """As `offers`; the same object for all moments at which the same prices are in force, unless it was made long
+        ago. For those who ask about many moments of the past.
+        """
+        in_force = tuple(each for each in overrides if each.effective_from_ms <= at_ms)
+        asked = tuple(credentials), in_force, self._table.period(at_ms)
+        found = self._kept.get(asked)
+        if found is None:
+            found = self.offers(credentials, in_force, at_ms)
+            if len(self._kept) >= _OFFERS_KEPT:
+                self._kept.pop(next(iter(self._kept)), None)
+            self._kept[asked] = found
+        return found
 
     def snapshot_offer(
         self, credential: CredentialFacts, model: str, overrides: Sequence[PriceOverride], at_ms: int
@@ -189,6 +209,11 @@ class Catalog:
             for row in models.rows:
                 if answers(row.id) and not retired(row.id) and _served(vendor, row.id):
                     yield models.name(row), row.id, row
+
+
+@cache
+def _loaded(ceiling_nano: int | None) -> Catalog:
+    return Catalog(price_table.load(), ceiling_nano)
 
 
 class Offers(Mapping[str, tuple[Offer, ...]]):

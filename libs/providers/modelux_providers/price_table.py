@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -63,11 +64,7 @@ class _PriceRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
     def in_force(self, at_ms: int) -> bool:
         if self.day is not None:
             return at_ms // _DAY_MS >= self.day.toordinal() - _EPOCH
-        if self.window is None:
-            return True
-        start, end = self.window
-        minute = at_ms // 60_000 % 1440
-        return start <= minute < end if start <= end else minute >= start or minute < end
+        return self.window is None or _within(self.window, at_ms // 60_000 % 1440)
 
 
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -142,27 +139,41 @@ class _File(msgspec.Struct, frozen=True):
     lists: dict[str, tuple[ModelRow, ...]]
 
 
-@dataclass(frozen=True, slots=True)
 class PriceTable:
-    """The whole seed table."""
+    """The whole seed table. Immutable."""
 
-    version: str
-    lists: Mapping[str, PriceList]
+    def __init__(self, version: str, lists: Mapping[str, PriceList]) -> None:
+        self.version = version
+        self.lists = lists
+        prices = [price for found in lists.values() for row in found.rows for price in row.prices]
+        self._days = sorted({price.day.toordinal() - _EPOCH for price in prices if price.day is not None})
+        """On which prices come into force."""
+        self._windows = sorted({price.window for price in prices if price.window is not None})
+
+    def period(self, at_ms: int) -> tuple[object, ...]:
+        """Names the prices in force at `at_ms`: the same ones are at any other moment of an equal period."""
+        minute = at_ms // 60_000 % 1440
+        return bisect_right(self._days, at_ms // _DAY_MS), *(_within(window, minute) for window in self._windows)
 
     def next_change_ms(self, at_ms: int) -> int | None:
         """When the next price of any list comes into force or ends, so that prices taken at `at_ms` hold until then."""
-        prices = [price for found in self.lists.values() for row in found.rows for price in row.prices]
-        days = [(price.day.toordinal() - _EPOCH) * _DAY_MS for price in prices if price.day is not None]
         midnight = at_ms - at_ms % _DAY_MS
-        minutes = {minute for price in prices if price.window for minute in price.window}
-        daily = [midnight + (minute + plus) * 60_000 for minute in minutes for plus in (0, 1440)]
+        days = [day * _DAY_MS for day in self._days]
+        daily = [midnight + (minute + plus) * 60_000 for span in self._windows for minute in span for plus in (0, 1440)]
         return min((change for change in (*days, *daily) if change > at_ms), default=None)
 
 
+@cache
 def load(path: Path | None = None) -> PriceTable:
-    """Read the table that is part of this package (about 10 ms)."""
+    """Read the table that is part of this package: about 10 ms, once per process."""
     file = msgspec.json.decode((path or Path(__file__).with_name("prices.json")).read_bytes(), type=_File)
     return PriceTable(file.version, {name: PriceList(rows) for name, rows in file.lists.items()})
+
+
+def _within(window: tuple[int, int], minute: int) -> bool:
+    """Whether a window of minutes of the day, which may go past midnight, holds one."""
+    start, end = window
+    return start <= minute < end if start <= end else minute >= start or minute < end
 
 
 def _fits(match: Match, name: str) -> bool:

@@ -334,3 +334,31 @@ def test_offers_without_a_known_price_are_charged_the_ceiling() -> None:
     assert set_here.price == own.price()
     assert bounded.price("openai", "fresh-one", NOW) is None, "a ceiling is no price"
     assert CATALOG.offers([mine], (), NOW)["fresh-one"][0].price is None
+
+
+_DEEPSEEK = CredentialFacts("pc_3", "deepseek")
+"""Whose prices change by the time of day."""
+_SET = (PriceOverride("po_1", "deepseek", "deepseek-chat", 1, 2, effective_from_ms=NOW),)
+_MOMENTS = st.integers(ms("2024-01-01"), ms("2027-06-01")) | st.integers(NOW - 86_400_000, NOW + 86_400_000)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_MOMENTS, _MOMENTS)
+def test_kept_offers_are_those_of_the_moment(one: int, other: int) -> None:
+    for at_ms in (one, other):
+        kept, made = (offers([_DEEPSEEK, ANTHROPIC], _SET, at_ms) for offers in (CATALOG.offers_kept, CATALOG.offers))
+        assert dict(kept) == dict(made)
+        assert kept.price_version == made.price_version
+
+
+def test_offers_are_kept_for_as_long_as_their_prices_hold_and_not_for_ever() -> None:
+    kept = CATALOG.offers_kept([_DEEPSEEK], _SET, NOW)
+    until = CATALOG.next_change_ms(NOW, _SET)
+    assert until is not None
+    assert CATALOG.offers_kept([_DEEPSEEK], _SET, until - 1) is kept
+    assert CATALOG.offers_kept([_DEEPSEEK], _SET, until) is not kept
+    assert CATALOG.offers_kept([_DEEPSEEK], _SET, NOW + 86_400_000) is kept
+    for number in range(40):
+        CATALOG.offers_kept([CredentialFacts(f"pc_{number}", "deepseek")], _SET, NOW)
+    assert len(CATALOG._kept) <= 16
+    assert CATALOG.offers_kept([_DEEPSEEK], _SET, NOW) is not kept

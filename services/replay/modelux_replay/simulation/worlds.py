@@ -44,9 +44,13 @@ class Moment:
             found = next((price for price in dated if price and price.known), None)
         return found
 
+    def again(self, from_ms: int, until_ms: int | None) -> Moment:
+        """The same offers at another time, with what was derived of them."""
+        return Moment(self.offers, from_ms, until_ms, self.memo, self._prices)
+
 
 class Moments:
-    """Makes offers once for all rows between two changes of prices."""
+    """Gives offers to rows: the same ones, and all that is derived of them, wherever the same prices are in force."""
 
     def __init__(self, credentials: Sequence[CredentialFacts], prices: Sequence[PriceOverride]) -> None:
         self._catalog = Catalog.load()
@@ -59,8 +63,10 @@ class Moments:
         for known in self._known:
             if known.from_ms <= at_ms and (known.until_ms is None or at_ms < known.until_ms):
                 return known
-        offers = self._catalog.offers(self._credentials, self._prices, at_ms)
-        made = Moment(offers, at_ms, self._catalog.next_change_ms(at_ms, self._prices))
+        offers = self._catalog.offers_kept(self._credentials, self._prices, at_ms)
+        until_ms = self._catalog.next_change_ms(at_ms, self._prices)
+        like = next((known for known in self._known if known.offers is offers), None)
+        made = Moment(offers, at_ms, until_ms) if like is None else like.again(at_ms, until_ms)
         # rows come in order of time, so the last one made is the one that is asked for
         self._known.insert(0, made)
         return made
