@@ -21,7 +21,7 @@ class FieldError:
         return {name: value for name, value in found.items() if value}
 
 
-def invalid(errors: Sequence[FieldError], code: str = "invalid_request") -> ProblemError:
+def invalid(*errors: FieldError, code: str = "invalid_request") -> ProblemError:
     """Fields that cannot be accepted; the first one's text is the detail."""
     first = errors[0]
     fields = tuple(each.members() for each in errors)

@@ -7,10 +7,9 @@ import json
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_config import audit
 from modelux_config.pages import page
-from modelux_config.problems import invalid
 from modelux_config.records import fill
 from modelux_config.scope import Scope
-from modelux_contracts.refusals import FieldError
+from modelux_contracts.refusals import FieldError, invalid
 
 _NEWEST = str(2**63 - 1)
 

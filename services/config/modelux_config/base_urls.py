@@ -11,9 +11,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from modelux_config.problems import invalid
 from modelux_contracts.errors import ProblemError
-from modelux_contracts.refusals import FieldError
+from modelux_contracts.refusals import FieldError, invalid
 from modelux_providers.egress import BlockedAddress, Guard
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")

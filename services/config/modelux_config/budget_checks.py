@@ -9,8 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 
 from modelux.config.v1 import admin_pb2 as pb
-from modelux_config.problems import invalid
-from modelux_contracts.refusals import FieldError
+from modelux_contracts.refusals import FieldError, invalid
 from routing_core.money import dollars
 from routing_core.windows import PERIODS, STARTS
 

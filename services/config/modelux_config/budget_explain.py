@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_config import budget_matching, budgets
 from modelux_config.budget_accounts import account, cap_of, clock, current, untouched
-from modelux_config.problems import invalid
 from modelux_config.projects import find as find_project
 from modelux_config.proxy_keys import find as find_key
 from modelux_config.records import fill
 from modelux_config.scope import Scope
-from modelux_contracts.refusals import FieldError
+from modelux_contracts.refusals import FieldError, invalid
 from routing_core.money import dollars
 
 _REQUEST_ID = re.compile(r"req_[0-9a-z]{26}")

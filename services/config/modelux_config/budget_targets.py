@@ -7,10 +7,9 @@ from typing import cast
 
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_config import checks
-from modelux_config.problems import invalid
 from modelux_config.projects import find as find_project
 from modelux_config.scope import Scope
-from modelux_contracts.refusals import FieldError
+from modelux_contracts.refusals import FieldError, invalid
 from modelux_providers.catalog import CredentialFacts
 from routing_core.world import World
 

@@ -6,8 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from modelux_config.problems import invalid
-from modelux_contracts.refusals import FieldError
+from modelux_contracts.refusals import FieldError, invalid
 
 MAX_NAME = 100
 MAX_TEXT = 2_000

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_config import base_urls, checks, references
 from modelux_config.pages import page
-from modelux_config.problems import invalid
 from modelux_config.projects import find as find_project
 from modelux_config.records import fill
 from modelux_config.scope import Change, Scope
 from modelux_config.vendors import find as find_vendor
 from modelux_contracts.hosts import host_of
 from modelux_contracts.ids import new_id
-from modelux_contracts.refusals import FieldError, conflict, not_found
+from modelux_contracts.refusals import FieldError, conflict, invalid, not_found
 from modelux_providers.vendors import Vendor
 from modelux_store.secrets import seal
 

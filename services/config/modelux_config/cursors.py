@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from modelux.config.v1.admin_pb2 import Page
-from modelux_config.problems import invalid
-from modelux_contracts.refusals import FieldError
+from modelux_contracts.refusals import FieldError, invalid
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200

@@ -7,11 +7,11 @@ from typing import cast
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_config import checks
 from modelux_config.pages import page
-from modelux_config.problems import denied, invalid
+from modelux_config.problems import denied
 from modelux_config.records import fill
 from modelux_config.scope import Change, Scope
 from modelux_contracts.ids import new_id, new_key
-from modelux_contracts.refusals import FieldError, conflict, not_found
+from modelux_contracts.refusals import FieldError, conflict, invalid, not_found
 from modelux_runtime.auth import MANAGEMENT_KEY_PREFIX, ROLES, Role, allows, key_hash
 
 SHOWN = len(MANAGEMENT_KEY_PREFIX) + 4

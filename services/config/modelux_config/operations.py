@@ -26,9 +26,8 @@ from modelux_config import (
     versions,
 )
 from modelux_config.identity import Identity, of_schedule, resolve
-from modelux_config.problems import invalid
 from modelux_config.scope import Ports, Scope, finish, lock
-from modelux_contracts.refusals import FieldError, conflict
+from modelux_contracts.refusals import FieldError, conflict, invalid
 from modelux_runtime.auth import Role
 from modelux_store.database import Database, Transaction
 from modelux_store.secrets import open_sealed, seal

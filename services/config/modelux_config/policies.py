@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NoReturn, cast
 
-from modelux_config.problems import invalid, refused_policy
+from modelux_config.problems import refused_policy
 from modelux_config.records import Row, canonical
 from modelux_config.scope import Scope
-from modelux_contracts.refusals import FieldError
+from modelux_contracts.refusals import FieldError, invalid
 from routing_core.config import Policy, dump_policy, parse_policy, references, strategy_of, validate
 from routing_core.errors import InvalidConfig
 

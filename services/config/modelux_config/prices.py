@@ -5,12 +5,11 @@ from __future__ import annotations
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_config import checks
 from modelux_config.pages import page
-from modelux_config.problems import invalid
 from modelux_config.records import fill
 from modelux_config.scope import Change, Scope
 from modelux_config.vendors import find as find_vendor
 from modelux_contracts.ids import new_id
-from modelux_contracts.refusals import FieldError, conflict, not_found
+from modelux_contracts.refusals import FieldError, conflict, invalid, not_found
 
 MAX_NANO = 10**15
 """A million dollars per million tokens: beyond that it is a typing error."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from modelux_contracts import refusals
 from modelux_contracts.errors import Problem, ProblemError
-from modelux_contracts.refusals import FieldError
+from modelux_contracts.refusals import FieldError, invalid
 from modelux_runtime.auth import Role
 from routing_core.errors import ModeluxError
 
@@ -49,11 +48,6 @@ def stale(seen: int, current: int) -> ProblemError:
             "Fetch the routing config again, look at the change, and send the new ETag.",
         )
     )
-
-
-def invalid(*errors: FieldError, code: str = "invalid_request") -> ProblemError:
-    """As `refusals.invalid`, of one field or several."""
-    return refusals.invalid(errors, code)
 
 
 def refused_policy(error: ModeluxError, field: str = "policy") -> ProblemError:

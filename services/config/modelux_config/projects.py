@@ -5,12 +5,11 @@ from __future__ import annotations
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_config import checks
 from modelux_config.pages import page
-from modelux_config.problems import invalid
 from modelux_config.records import fill
 from modelux_config.scope import Change, Scope
 from modelux_contracts.ids import new_id
 from modelux_contracts.project_limits import DEFAULTS, experiment_sample
-from modelux_contracts.refusals import FieldError, conflict, not_found
+from modelux_contracts.refusals import FieldError, conflict, invalid, not_found
 from routing_core.money import dollars
 
 MAX_CAP_NANO = 10**15

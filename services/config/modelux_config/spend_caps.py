@@ -8,12 +8,11 @@ from typing import cast
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_config import budget_checks, budgets, checks
 from modelux_config.identity import SYSTEM, Identity
-from modelux_config.problems import invalid
 from modelux_config.projects import find as find_project
 from modelux_config.scope import Change, Ports, Scope, finish, lock
 from modelux_contracts.ids import new_id
 from modelux_contracts.project_limits import Limited, experiment_spend_cap_nano, judge_spend_cap_nano
-from modelux_contracts.refusals import FieldError, not_found
+from modelux_contracts.refusals import FieldError, invalid, not_found
 from modelux_store.database import Database, Transaction
 from routing_core.money import dollars
 

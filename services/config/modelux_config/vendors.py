@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import difflib
 
-from modelux_config.problems import invalid
 from modelux_config.scope import Scope
-from modelux_contracts.refusals import FieldError
+from modelux_contracts.refusals import FieldError, invalid
 from modelux_providers.vendors import Vendor
 
 

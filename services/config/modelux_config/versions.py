@@ -10,11 +10,10 @@ from modelux_config import checks, policies
 from modelux_config.diff import diff, summary
 from modelux_config.notices import notices
 from modelux_config.pages import page
-from modelux_config.problems import invalid
 from modelux_config.records import Row, canonical, fill
 from modelux_config.routing_configs import add_version, find, find_unchanged, store
 from modelux_config.scope import Scope
-from modelux_contracts.refusals import FieldError, conflict, not_found
+from modelux_contracts.refusals import FieldError, conflict, invalid, not_found
 
 
 async def create_routing_config_version(

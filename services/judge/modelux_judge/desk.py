@@ -113,11 +113,11 @@ class Desk:
         """The cursor is the id of the last row: ids of other experiments find nothing of theirs."""
         limit, cursor = request.limit or DEFAULT_LIMIT, request.cursor
         if not 1 <= limit <= MOST:
-            raise invalid([FieldError("limit", f"{limit} is not between 1 and {MOST}", "Follow next_cursor for more.")])
+            raise invalid(FieldError("limit", f"{limit} is not between 1 and {MOST}", "Follow next_cursor for more."))
         if cursor and not (cursor.startswith(PREFIX) and len(cursor) == _ID_CHARS):
             hint = "Start again without a cursor, or pass next_cursor of the page before unchanged."
             fault = FieldError("cursor", "this cursor does not belong to this list", hint)
-            raise invalid([fault], "invalid_cursor")
+            raise invalid(fault, code="invalid_cursor")
         await self.neighbours.experiment(request.actor, request.experiment_id)
         organization = request.actor.organization_id
         rows = await self.records.page(organization, request.experiment_id, after=cursor, limit=limit + 1)
@@ -169,7 +169,7 @@ class Desk:
         if checked.spec.spend_cap_nano > most_nano:
             message = f"{dollars(checked.spec.spend_cap_nano)} is above {dollars(most_nano)}"
             hint = "That is the project's judgeSpendCapUsd: ask for less, or raise it."
-            raise invalid([FieldError("spendCapUsd", message, hint)])
+            raise invalid(FieldError("spendCapUsd", message, hint))
         population = await read_population(self.analytics, actor.organization_id, record.id)
         rates = None
         if checked.cuts.allocation == "neyman":

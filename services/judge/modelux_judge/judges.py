@@ -133,4 +133,4 @@ def _family(model: str) -> str:
 
 
 def _refused(message: str, hint: str, code: str = "invalid_request") -> Exception:
-    return invalid([FieldError(FIELD, message, hint)], code)
+    return invalid(FieldError(FIELD, message, hint), code=code)

@@ -36,7 +36,7 @@ class LabelDesk:
         """The next pairs of the queue. Raises problems: 404, 409 before the run has ended, 422 for the limit."""
         limit = request.limit or DEFAULT_LIMIT
         if not 1 <= limit <= MOST:
-            raise invalid([FieldError("limit", f"{limit} is not between 1 and {MOST}", "Ask again for more.")])
+            raise invalid(FieldError("limit", f"{limit} is not between 1 and {MOST}", "Ask again for more."))
         one = await self._ended(request.actor, request.experiment_id, request.id)
         pairs, known = await self._judged(one), await self._labels(one)
         turns = labels.queue(one.secret, list(pairs), known)
@@ -113,7 +113,7 @@ def _check(request: pb.AddLabelRequest, row: int | None) -> None:
         if (length := len(getattr(request, name))) > most:
             errors.append(FieldError(name, f"has {length:,} characters", f"Use at most {most:,}."))
     if errors:
-        raise invalid(errors)
+        raise invalid(*errors)
 
 
 def _end_of(one: JudgeRun) -> End:

@@ -40,7 +40,7 @@ def check(asked: pb.JudgeSpec) -> Checked:
     cuts = _read(lambda: stratification(spec), errors)
     errors += _others(spec)
     if errors or cuts is None or rubric is None:
-        raise invalid(errors)
+        raise invalid(*errors)
     spec.rubric = rubric
     wanted = dict(zip(BUCKETS, cuts.asked, strict=True))
     filled = pb.Stratification(**wanted, allocation=cuts.allocation, high_from=cuts.high, mild_from=cuts.mild)

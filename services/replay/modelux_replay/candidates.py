@@ -55,7 +55,7 @@ def read_candidate(spec: pb.ExperimentSpec, configuration: config.Snapshot, cata
             return _referred(policy, versions, known)
         validate(policy, known)
     except ModeluxError as error:
-        raise invalid([FieldError(_place(error.where), error.message, error.hint)], code=error.code) from error
+        raise invalid(FieldError(_place(error.where), error.message, error.hint), code=error.code) from error
     _refuse_ensembles(policy, known)
     _check_reach(policy, configuration, catalog, now_ms)
     text = json.dumps(dump_policy(policy), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -76,27 +76,27 @@ def _document(spec: pb.ExperimentSpec) -> object:
     try:
         written = json.loads(spec.candidate_config_json or b"null")
     except (ValueError, RecursionError) as error:
-        raise invalid([FieldError(_FIELD, f"is not JSON: {error}")]) from error
+        raise invalid(FieldError(_FIELD, f"is not JSON: {error}")) from error
     if written is None:
         hint = 'Give the fields of the policy, such as {"model": "gpt-4o-mini"}, or \'@slug\' of a routing config.'
-        raise invalid([FieldError(_FIELD, "is missing", hint)])
+        raise invalid(FieldError(_FIELD, "is missing", hint))
     strategy = spec.candidate_policy
     if isinstance(written, str) and written.startswith("@") and strategy in ("", "reference"):
         return written
     if not isinstance(written, dict):
-        raise invalid([FieldError(_FIELD, "is not an object", "Give the fields of the policy, or '@slug'.")])
+        raise invalid(FieldError(_FIELD, "is not an object", "Give the fields of the policy, or '@slug'."))
     if "ref" in written and strategy in ("", "reference"):
         return written
     named = written.get("strategy", strategy)
     if not named:
-        raise invalid([FieldError("candidatePolicy", "is missing", f"One of {_STRATEGIES}.")])
+        raise invalid(FieldError("candidatePolicy", "is missing", f"One of {_STRATEGIES}."))
     if strategy and named != strategy:
         hint = "Leave candidatePolicy or candidateConfig.strategy out."
-        raise invalid([FieldError("candidatePolicy", f"is {strategy!r}, but candidateConfig says {named!r}", hint)])
+        raise invalid(FieldError("candidatePolicy", f"is {strategy!r}, but candidateConfig says {named!r}", hint))
     if named == "ensemble":
-        raise invalid([FieldError("candidatePolicy", _NO_ENSEMBLE, f"One of {_STRATEGIES}.")], "ensemble_candidate")
+        raise invalid(FieldError("candidatePolicy", _NO_ENSEMBLE, f"One of {_STRATEGIES}."), code="ensemble_candidate")
     if named not in STRATEGIES:
-        raise invalid([FieldError("candidatePolicy", f"{str(named)[:40]!r} is no strategy", f"One of {_STRATEGIES}.")])
+        raise invalid(FieldError("candidatePolicy", f"{str(named)[:40]!r} is no strategy", f"One of {_STRATEGIES}."))
     return {**written, "strategy": named}
 
 
@@ -126,7 +126,7 @@ def _refuse_ensembles(policy: Policy, known: Mapping[str, Policy]) -> None:
     while waiting:
         each = waiting.pop()
         if _holds_ensemble(dump_policy(each)):
-            raise invalid([FieldError(_FIELD, _NO_ENSEMBLE, f"Use {_STRATEGIES}.")], "ensemble_candidate")
+            raise invalid(FieldError(_FIELD, _NO_ENSEMBLE, f"Use {_STRATEGIES}."), code="ensemble_candidate")
         for _, ref in references(each):
             if ref.key in known and ref.key not in seen:
                 seen.add(ref.key)
@@ -153,7 +153,7 @@ def _check_reach(policy: Policy, configuration: config.Snapshot, catalog: Catalo
             hint = "Check the name, or add a credential of its provider."
             errors.append(FieldError(_place(where), f"no credential of the project offers {name[:80]!r}", hint))
     if errors:
-        raise invalid(errors, code="unknown_model" if not errors[0].field.endswith("_id") else "unknown_credential")
+        raise invalid(*errors, code="unknown_model" if not errors[0].field.endswith("_id") else "unknown_credential")
 
 
 def _credential_ids(document: object, path: str = "") -> Iterator[tuple[str, str]]:
@@ -180,4 +180,4 @@ def parse_slug(text: str) -> str:
     try:
         return parse_reference(text if text.startswith("@") else f"@{text}").slug
     except ModeluxError as error:
-        raise invalid([FieldError("slug", error.message, error.hint)]) from error
+        raise invalid(FieldError("slug", error.message, error.hint)) from error

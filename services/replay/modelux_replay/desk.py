@@ -147,14 +147,14 @@ class Desk:
         limit = request.limit or DEFAULT_LIMIT
         if not 1 <= limit <= MOST:
             hint = "Follow next_cursor for more."
-            raise invalid([FieldError("limit", f"{limit} is not between 1 and {MOST}", hint)])
+            raise invalid(FieldError("limit", f"{limit} is not between 1 and {MOST}", hint))
         if request.status and request.status not in STATUSES:
             hint = f"There are: {', '.join(STATUSES)}."
-            raise invalid([FieldError("status", f"{request.status[:40]!r} is not one of them", hint)])
+            raise invalid(FieldError("status", f"{request.status[:40]!r} is not one of them", hint))
         if request.cursor and not (request.cursor.startswith("sim_") and len(request.cursor) == 30):
             hint = "Start again without a cursor, or pass next_cursor of the page before unchanged."
             fault = FieldError("cursor", "this cursor does not belong to this list", hint)
-            raise invalid([fault], "invalid_cursor")
+            raise invalid(fault, code="invalid_cursor")
         rows = await self.experiments.page(
             request.actor.organization_id,
             request.project_id,

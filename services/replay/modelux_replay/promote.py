@@ -64,7 +64,7 @@ class Promoter:
         rows = (await call(self.channel, _SERVICE, listed, config.ListRoutingConfigsResponse)).routing_configs
         if not rows:
             hint = "Name another with routingConfigId or slug, or create it first."
-            raise invalid([FieldError("slug", f"the project has no routing config @{slug}", hint)], "unknown_slug")
+            raise invalid(FieldError("slug", f"the project has no routing config @{slug}", hint), code="unknown_slug")
         return rows[0]
 
     async def _version(
@@ -111,15 +111,15 @@ class Promoter:
 def _way(request: pb.PromoteRequest) -> tuple[str, float]:
     mode = request.mode or "replace"
     if mode not in MODES:
-        raise invalid([FieldError("mode", f"{mode[:40]!r} is not one of them", f"There are: {', '.join(MODES)}.")])
+        raise invalid(FieldError("mode", f"{mode[:40]!r} is not one of them", f"There are: {', '.join(MODES)}."))
     if mode == "replace":
         if request.HasField("weight") and request.weight != 1.0:
             hint = "Remove it, or choose mode 'ab_test'."
-            raise invalid([FieldError("weight", "is of mode 'ab_test' alone", hint)])
+            raise invalid(FieldError("weight", "is of mode 'ab_test' alone", hint))
         return mode, 1.0
     if not request.HasField("weight") or not 0 < request.weight < 1:
         hint = "Give the share of the traffic that the candidate gets, such as 0.1."
-        raise invalid([FieldError("weight", "is not above 0 and below 1", hint)])
+        raise invalid(FieldError("weight", "is not above 0 and below 1", hint))
     return mode, request.weight
 
 

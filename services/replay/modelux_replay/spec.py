@@ -54,7 +54,7 @@ def check(asked: pb.ExperimentSpec, now_us: int, window_days: int, *, preflight:
     start_us, end_us = _window(spec, now_us, window_days, errors)
     errors += _sample(spec) + _pilot(spec) + _cap(spec, preflight)
     if errors:
-        raise invalid(errors)
+        raise invalid(*errors)
     read_criteria(spec.criteria_json, spec.mode)
     return Checked(spec, start_us, end_us)
 
@@ -77,7 +77,7 @@ def check_project(spec: pb.ExperimentSpec, project: config.Project) -> None:
         hint = "That is the project's experimentSpendCapUsd: ask for less, or raise it."
         errors.append(FieldError("spendCapUsd", f"{dollars(spec.spend_cap_nano)} is above {dollars(cap)}", hint))
     if errors:
-        raise invalid(errors)
+        raise invalid(*errors)
 
 
 def _no_bodies(spec: pb.ExperimentSpec) -> ProblemError:

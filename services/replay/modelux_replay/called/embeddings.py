@@ -42,7 +42,7 @@ class Embeddings:
         if not (await self.describe()).groups:
             hint = "Install it beside the embedding service (pip install 'modelux[embeddings]'), or use 'stratified'."
             message = "'semantic' groups prompts by topic with faiss, which is not installed"
-            raise invalid([FieldError("sample.method", message, hint)], code="extra_missing")
+            raise invalid(FieldError("sample.method", message, hint), code="extra_missing")
 
 
 async def embedder_of(embeddings: Embeddings) -> pb.DescribeResponse | None:

@@ -72,11 +72,11 @@ class RolloutDesk:
         """Newest first. The cursor is the id of the last row: ids of other organizations find nothing of theirs."""
         limit = request.limit or DEFAULT_LIMIT
         if not 1 <= limit <= MOST:
-            raise invalid([FieldError("limit", f"{limit} is not between 1 and {MOST}", "Follow next_cursor for more.")])
+            raise invalid(FieldError("limit", f"{limit} is not between 1 and {MOST}", "Follow next_cursor for more."))
         if request.cursor and not (request.cursor.startswith("ro_") and len(request.cursor) == 29):
             hint = "Start again without a cursor, or pass next_cursor of the page before unchanged."
             fault = FieldError("cursor", "this cursor does not belong to this list", hint)
-            raise invalid([fault], "invalid_cursor")
+            raise invalid(fault, code="invalid_cursor")
         rows = await self.rollouts.page(
             request.actor.organization_id, request.project_id, after=request.cursor, limit=limit + 1
         )
@@ -169,7 +169,7 @@ class RolloutDesk:
         text = "is missing, and the experiment was promoted with mode ab_test to "
         text += f"{len(found)} routing configs" if found else "none"
         hint = "Name one of them." if found else "Promote it with mode ab_test first."
-        raise invalid([FieldError("routingConfigId", text, hint)])
+        raise invalid(FieldError("routingConfigId", text, hint))
 
     async def _refuse_second(self, new: Rollout) -> None:
         running = await self.rollouts.running_on(new.routing_config_id)

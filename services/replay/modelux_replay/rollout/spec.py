@@ -51,7 +51,7 @@ def check_rollout(asked: pb.RolloutSpec) -> pb.RolloutSpec:
         hint = "Name an experiment that was promoted with mode ab_test."
         errors.append(FieldError("experimentId", "is missing", hint))
     if errors:
-        raise invalid(errors)
+        raise invalid(*errors)
     spec.guards_json = spec.guards_json or json.dumps(GUARDS).encode()
     read_guards(spec.guards_json)
     return spec
@@ -67,18 +67,18 @@ def read_guards(text: bytes) -> Criteria:
     try:
         guards = parse_criteria(json.loads(text), "guards")
     except (ValueError, RecursionError) as error:
-        raise invalid([FieldError("guards", f"is not JSON: {error}")]) from error
+        raise invalid(FieldError("guards", f"is not JSON: {error}")) from error
     except ModeluxError as error:
-        raise invalid([FieldError(error.where, error.message, error.hint)], error.code) from error
+        raise invalid(FieldError(error.where, error.message, error.hint), code=error.code) from error
     for number, each in enumerate(guards.predicates):
         if each.metric not in METRICS:
             hint = f"Live arms have: {', '.join(METRICS)}."
             raise invalid(
-                [FieldError(f"guards.predicates[{number}].metric", f"{each.metric} is not measured live", hint)]
+                FieldError(f"guards.predicates[{number}].metric", f"{each.metric} is not measured live", hint)
             )
         if not OPERATORS[each.op][0]:
             hint = "Say what the candidate must stay below: '<' or '<='."
-            raise invalid([FieldError(f"guards.predicates[{number}].op", f"{each.op!r} guards nothing", hint)])
+            raise invalid(FieldError(f"guards.predicates[{number}].op", f"{each.op!r} guards nothing", hint))
     return guards
 
 

@@ -91,11 +91,11 @@ class ScheduleDesk:
         limit = request.limit or DEFAULT_LIMIT
         if not 1 <= limit <= MOST:
             hint = "Follow next_cursor for more."
-            raise invalid([FieldError("limit", f"{limit} is not between 1 and {MOST}", hint)])
+            raise invalid(FieldError("limit", f"{limit} is not between 1 and {MOST}", hint))
         if request.cursor and not (request.cursor.startswith("sch_") and len(request.cursor) == 30):
             hint = "Start again without a cursor, or pass next_cursor of the page before unchanged."
             fault = FieldError("cursor", "this cursor does not belong to this list", hint)
-            raise invalid([fault], "invalid_cursor")
+            raise invalid(fault, code="invalid_cursor")
         rows = await self.schedules.page(
             request.actor.organization_id, request.project_id, after=request.cursor, limit=limit + 1
         )
@@ -110,7 +110,7 @@ class ScheduleDesk:
         one = await self.schedules.get(actor.organization_id, request.id)
         if request.spec.project_id != one.project_id:
             hint = "Create another schedule there."
-            raise invalid([FieldError("projectId", "is another one: a schedule stays in its project", hint)])
+            raise invalid(FieldError("projectId", "is another one: a schedule stays in its project", hint))
         # What cannot run any more can still be paused.
         spec = request.spec if _pauses(request.spec, one.spec) else await self._checked(actor, request.spec, now_us)
         await self._note(actor, one, "updated", before=one.spec, after=spec)

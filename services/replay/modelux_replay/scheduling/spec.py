@@ -40,7 +40,7 @@ def check_schedule(asked: pb.ScheduleSpec, window_days: int) -> pb.ScheduleSpec:
     experiment.mode = experiment.mode or "routing_only"
     errors = [*_texts(spec), *_times(spec, window_days), *_alarm(spec), *_judge(spec)]
     if errors:
-        raise invalid(errors)
+        raise invalid(*errors)
     _criteria(spec)
     return spec
 
@@ -139,4 +139,4 @@ def _criteria(spec: pb.ScheduleSpec) -> None:
     criteria = read(spec.criteria_json, spec.experiment.mode)
     if criteria is not None and judged(criteria) and not spec.judge_model:
         hint = "Add judge.judgeModel, or remove the criterion."
-        raise invalid([FieldError("judge", "is missing: a criterion asks for what a judge says", hint)])
+        raise invalid(FieldError("judge", "is missing: a criterion asks for what a judge says", hint))

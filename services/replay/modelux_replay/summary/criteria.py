@@ -65,13 +65,13 @@ def read_criteria(document: bytes, mode: str) -> Criteria | None:
     try:
         found = parse_criteria(json.loads(document), FIELD)
     except (ValueError, RecursionError) as error:
-        raise invalid([FieldError(FIELD, f"is not JSON: {error}")]) from error
+        raise invalid(FieldError(FIELD, f"is not JSON: {error}")) from error
     except ModeluxError as error:
-        raise invalid([FieldError(error.where, error.message, error.hint)], error.code) from error
+        raise invalid(FieldError(error.where, error.message, error.hint), code=error.code) from error
     for index, each in enumerate(found.predicates):
         if mode == "routing_only" and each.metric in _CALLED:
             message = f"{each.metric} is measured by {_CALLED[each.metric]} alone"
-            raise invalid([FieldError(f"{FIELD}.predicates[{index}].metric", message, "Change mode, or remove it.")])
+            raise invalid(FieldError(f"{FIELD}.predicates[{index}].metric", message, "Change mode, or remove it."))
     return found
 
 
