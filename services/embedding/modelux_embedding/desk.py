@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modelux.embedding.v1 import embedding_pb2 as pb
-from modelux_contracts.errors import Problem, ProblemError
+from modelux_contracts.refusals import FieldError, invalid
 from modelux_embedding.embedder import Embedder, Vectors, unit
 from modelux_embedding.index import Faiss, topics
 from modelux_embedding.neighbours import Neighbours, WrongSize
@@ -54,14 +54,14 @@ class Desk:
         _bound("k", request.k, 1, MOST_NEIGHBOURS)
         for name in ("organization_id", "project_id"):
             if not getattr(request, name):
-                raise _invalid(name, "must be given")
+                raise invalid(FieldError(name, "must be given"))
         vector = await self._asked(request)
         try:
             found, indexed = await self.neighbours.similar(
                 request.organization_id, request.project_id, vector, request.k
             )
         except WrongSize as error:
-            raise _invalid("vector", str(error)) from error
+            raise invalid(FieldError("vector", str(error))) from error
         neighbours = [pb.Neighbour(request_id=name, score=score) for name, score in found]
         return pb.SimilarResponse(embedder=self.embedder.name, neighbours=neighbours, indexed=indexed)
 
@@ -78,21 +78,16 @@ class Desk:
     async def _asked(self, request: pb.SimilarRequest) -> Vectors:
         if request.WhichOneof("query") == "vector":
             if not request.vector or len(request.vector) % 4:
-                raise _invalid("vector", "must be float32 numbers of 4 bytes each")
+                raise invalid(FieldError("vector", "must be float32 numbers of 4 bytes each"))
             vector = np.frombuffer(request.vector, dtype="<f4")
             if not np.isfinite(vector).all() or not vector.any():
-                raise _invalid("vector", "must be finite and not all 0")
+                raise invalid(FieldError("vector", "must be finite and not all 0"))
             return unit(vector[None, :]).reshape(-1)
         if not request.text.strip():
-            raise _invalid("text", "must not be blank")
+            raise invalid(FieldError("text", "must not be blank"))
         return (await self.embedder.embed([request.text])).reshape(-1)
 
 
 def _bound(name: str, given: int, least: int, most: int) -> None:
     if not least <= given <= most:
-        raise _invalid(name, f"must be {least:,} to {most:,}, not {given:,}")
-
-
-def _invalid(name: str, message: str) -> ProblemError:
-    errors = ({"field": name, "message": message},)
-    return ProblemError(Problem(422, "invalid_request", "Invalid request", f"{name} {message}.", "", errors))
+        raise invalid(FieldError(name, f"must be {least:,} to {most:,}, not {given:,}"))

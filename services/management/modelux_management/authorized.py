@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from modelux.config.v1 import admin_pb2 as pb
 from modelux.replay.v1 import replay_pb2 as replay
 from modelux_contracts.errors import Problem, ProblemError
+from modelux_contracts.refusals import FieldError, invalid
 from modelux_management.admin import Admin
 from modelux_management.failures import problem_responses
 from modelux_management.wire import JsonFloat
@@ -263,10 +264,7 @@ def _idempotency_key(request: Request) -> str:
     if value is None or request.method != "POST":
         return ""
     if not 1 <= len(value) <= 255 or not value.isprintable():
-        error = {"field": "Idempotency-Key", "message": "is not 1 to 255 printable characters", "hint": "Send a UUID."}
-        raise ProblemError(
-            Problem(422, "invalid_request", "Invalid request", "Idempotency-Key is invalid.", errors=(error,))
-        )
+        raise invalid(FieldError("Idempotency-Key", "is not 1 to 255 printable characters", "Send a UUID."))
     return value
 
 

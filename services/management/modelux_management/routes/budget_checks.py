@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_contracts.errors import Problem, ProblemError
+from modelux_contracts.refusals import FieldError, invalid
 from modelux_management.authorized import Authorized, Caller, Routes
 from modelux_management.budget_explained import Explanation, explanation, facts
 from modelux_management.budget_reconciled import Reconciliation, logged_value, reconciliation, windows
@@ -108,10 +109,7 @@ def _facts(body: ExplainBudget) -> pb.ExplainBudgetRequest:
 
 def _windows_of(budget_id: str, query: ReconcileQuery) -> pb.ReconcileBudgetRequest:
     if query.start and query.end and query.end <= query.start:
-        error = {"field": "end", "message": "is not after start", "hint": "Exchange them."}
-        raise ProblemError(
-            Problem(422, "invalid_request", "Invalid request", "end: is not after start", errors=(error,))
-        )
+        raise invalid(FieldError("end", "is not after start", "Exchange them."))
     return pb.ReconcileBudgetRequest(
         id=budget_id,
         start_us=micros(query.start) if query.start else 0,

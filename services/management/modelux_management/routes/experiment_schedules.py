@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue
 
 from modelux.replay.v1 import replay_pb2 as replay
 from modelux.replay.v1 import schedule_pb2 as pb
-from modelux_contracts.errors import Problem, ProblemError
+from modelux_contracts.refusals import FieldError, invalid
 from modelux_management.authorized import Authorized, Routes
 from modelux_management.experiment_views import Experiment, ExperimentHead, experiment, experiment_head
 from modelux_management.replays import Replays
@@ -177,8 +177,7 @@ def _seconds(window: str) -> int:
     found = _SPAN.fullmatch(window.strip())
     if found is None:
         message, hint = f"{window[:40]!r} is no stretch of time", "Write 30m, 24h, 7d or 2w."
-        fault = {"field": "window", "message": message, "hint": hint}
-        raise ProblemError(Problem(422, "invalid_request", "Invalid request", f"window: {message}", hint, (fault,)))
+        raise invalid(FieldError("window", message, hint))
     return int(found[1]) * SPANS[found[2]]
 
 

@@ -11,7 +11,7 @@ from fastapi import Request
 from pydantic import Field, JsonValue
 
 from modelux.replay.v1 import replay_pb2 as pb
-from modelux_contracts.errors import Problem, ProblemError
+from modelux_contracts.refusals import FieldError, invalid
 from modelux_management.authorized import Authorized, Caller, Routes
 from modelux_management.experiment_views import (
     Evidence,
@@ -203,7 +203,8 @@ async def list_experiment_results(
 ) -> Listing[Result]:
     replays = _replays(request)
     if query.include and query.limit > _MOST_ANSWERS:
-        raise _too_many_answers(query.limit)
+        message = f"{query.limit} is above {_MOST_ANSWERS}, the most with answers"
+        raise invalid(FieldError("limit", message, "Follow next_cursor for more."))
     await replays.ask(caller, pb.GetRequest(id=experiment_id), pb.GetResponse)
     wanted = RowFilter(
         organization_id=caller.organization_id,
@@ -218,9 +219,7 @@ async def list_experiment_results(
     try:
         page = await replays.rows.page(wanted, query.sort, limit=query.limit, cursor=query.cursor or None)
     except InvalidCursor as error:
-        fault = {"field": "cursor", "message": error.message, "hint": error.hint}
-        detail = f"cursor: {error.message}"
-        raise ProblemError(Problem(422, "invalid_cursor", "Invalid request", detail, error.hint, (fault,))) from error
+        raise invalid(FieldError("cursor", error.message, error.hint), code="invalid_cursor") from error
     rows = await _with_answers(replays, caller, page.rows) if query.include else [result(row) for row in page.rows]
     return listing(rows, page.next_cursor or "")
 
@@ -268,12 +267,6 @@ async def _with_answers(replays: Replays, caller: Caller, rows: Sequence[Replaye
     named = (each for row in rows for each in (row.request_id, row.candidate_request_id, row.repeat_request_id))
     logged = await replays.rows.answers(caller.organization_id, [each for each in named if each])
     return [result(row, answers_of(row, logged)) for row in rows]
-
-
-def _too_many_answers(limit: int) -> ProblemError:
-    message, hint = f"{limit} is above {_MOST_ANSWERS}, the most with answers", "Follow next_cursor for more."
-    fault = {"field": "limit", "message": message, "hint": hint}
-    return ProblemError(Problem(422, "invalid_request", "Invalid request", f"limit: {message}", hint, (fault,)))
 
 
 def _replays(request: Request) -> Replays:

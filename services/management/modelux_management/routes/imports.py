@@ -14,6 +14,7 @@ from pydantic import Field
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_bus.base import Bus, BusUnavailable
 from modelux_contracts.errors import Problem, ProblemError
+from modelux_contracts.refusals import FieldError, invalid
 from modelux_contracts.sources import MADE
 from modelux_management.authorized import Authorized, Caller, Routes
 from modelux_management.imported_views import Imported, imported
@@ -64,7 +65,7 @@ async def import_logs(
     sent again are there once. Imported calls count against no budget and say nothing of health.
     """
     if query.source in MADE:
-        raise _refused("source", f"{query.source!r} names the calls of runs of ours", "Choose another name.")
+        raise invalid(FieldError("source", f"{query.source!r} names the calls of runs of ours", "Choose another name."))
     plan = Plan(query.preset, _map(query.map), _spread(query), query.first_row, time.time_ns() // 1000)
     importer = await _importer(caller, query, request.app.state.catalog)
     content = await request.body()
@@ -72,7 +73,7 @@ async def import_logs(
         try:
             found = await asyncio.to_thread(read_upload, content, plan, importer)
         except Unreadable as error:
-            raise _refused("file", error.message, error.hint, code=error.code) from error
+            raise invalid(FieldError("file", error.message, error.hint), code=error.code) from error
         if query.strict and found.refused:
             raise _rows_refused(found)
         if not query.dry_run:
@@ -84,17 +85,19 @@ def _map(text: str) -> ColumnMap:
     try:
         return parse_map(text)
     except ModeluxError as error:
-        raise _refused("map", error.message, error.hint) from error
+        raise invalid(FieldError("map", error.message, error.hint)) from error
 
 
 def _spread(query: ImportQuery) -> Spread | None:
     if query.start is None:
         if "spread" in query.model_fields_set:
-            raise _refused("start", "is missing beside spread", "Give the moment that the span begins at.")
+            raise invalid(FieldError("start", "is missing beside spread", "Give the moment that the span begins at."))
         return None
     found = Spread(micros(query.start), int(query.spread[:-1]) * _UNITS_US[query.spread[-1]])
     if found.start_us + found.span_us > time.time_ns() // 1000:
-        raise _refused("spread", "reaches into the future from start", "Take an earlier start or a shorter span.")
+        raise invalid(
+            FieldError("spread", "reaches into the future from start", "Take an earlier start or a shorter span.")
+        )
     return found
 
 
@@ -145,8 +148,3 @@ def _rows_refused(found: Found) -> ProblemError:
     )
     hint = first.get("hint") or "Mend the rows, or import the others without strict."
     return ProblemError(Problem(422, "rows_refused", "Rows refused", detail, hint, errors))
-
-
-def _refused(field: str, message: str, hint: str, *, code: str = "invalid_request") -> ProblemError:
-    error = {"field": field, "message": message, "hint": hint}
-    return ProblemError(Problem(422, code, "Invalid request", f"{field}: {message}", hint, (error,)))

@@ -9,7 +9,7 @@ from fastapi import Request
 from pydantic import Field
 
 from modelux.judge.v1 import judge_pb2 as pb
-from modelux_contracts.errors import Problem, ProblemError
+from modelux_contracts.refusals import FieldError, invalid
 from modelux_management.authorized import Authorized, Routes
 from modelux_management.judge_views import (
     Agreement,
@@ -178,9 +178,7 @@ async def list_judge_results(
     try:
         page = await judges.verdicts.page(wanted, limit=query.limit, cursor=query.cursor or None)
     except InvalidCursor as error:
-        fault = {"field": "cursor", "message": error.message, "hint": error.hint}
-        detail = f"cursor: {error.message}"
-        raise ProblemError(Problem(422, "invalid_cursor", "Invalid request", detail, error.hint, (fault,))) from error
+        raise invalid(FieldError("cursor", error.message, error.hint), code="invalid_cursor") from error
     return listing([verdict(row) for row in page.rows], page.next_cursor or "")
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from modelux.config.v1 import admin_pb2 as pb
 from modelux_contracts.errors import Problem, ProblemError
+from modelux_contracts.refusals import FieldError, invalid
 from modelux_management.authorized import Authorized, Caller, Routes
 from modelux_management.log_views import Log, LogDetail, Outcome, log, log_detail
 from modelux_management.wire import Data, Listing, Moment, NanoUsd, PageQuery, listing, micros
@@ -62,7 +63,7 @@ async def list_logs(
     try:
         page = await _logs(request).page(wanted, limit=query.limit, cursor=query.cursor or None)
     except InvalidCursor as error:
-        raise _refused("cursor", error.message, error.hint, code="invalid_cursor") from error
+        raise invalid(FieldError("cursor", error.message, error.hint), code="invalid_cursor") from error
     return listing([log(row) for row in page.rows], page.next_cursor or "")
 
 
@@ -83,7 +84,7 @@ def _logs(request: Request) -> Logs:
 
 def _filter(caller: Caller, query: LogsQuery) -> LogFilter:
     if query.start and query.end and query.end <= query.start:
-        raise _refused("end", "is not after start", "Exchange them.")
+        raise invalid(FieldError("end", "is not after start", "Exchange them."))
     status, least, most = _statuses(query.status)
     return LogFilter(
         organization_id=caller.organization_id,
@@ -126,12 +127,9 @@ def _tags(pairs: list[str]) -> dict[str, str]:
     for index, pair in enumerate(pairs):
         name, colon, value = pair.partition(":")
         if not colon or not name or len(pair) > 1_000:
-            raise _refused(f"tag[{index}]", "is not key:value", "Write it as tag=team:search.")
+            raise invalid(FieldError(f"tag[{index}]", "is not key:value", "Write it as tag=team:search."))
         if found.setdefault(name, value) != value:
-            raise _refused(f"tag[{index}]", f"asks for two values of {name[:80]!r}", "A request has one value per tag.")
+            raise invalid(
+                FieldError(f"tag[{index}]", f"asks for two values of {name[:80]!r}", "A request has one value per tag.")
+            )
     return found
-
-
-def _refused(field: str, message: str, hint: str, *, code: str = "invalid_request") -> ProblemError:
-    error = {"field": field, "message": message, "hint": hint}
-    return ProblemError(Problem(422, code, "Invalid request", f"{field}: {message}", hint, (error,)))

@@ -10,7 +10,7 @@ from fastapi import Request
 from pydantic import Field
 
 from modelux.config.v1 import admin_pb2 as pb
-from modelux_contracts.errors import Problem, ProblemError
+from modelux_contracts.refusals import FieldError, invalid
 from modelux_management.authorized import Authorized, Caller, Routes
 from modelux_management.operator_prices import operator_prices
 from modelux_management.repriced_views import Asked, Repriced, repriced
@@ -55,7 +55,9 @@ async def reprice_history(caller: Authorized, body: Reprice, request: Request) -
     count = await logs.attempt_count(wanted)
     if count > MOST_ATTEMPTS:
         message = f"holds {count:,} attempts, and at most {MOST_ATTEMPTS:,} are priced at once"
-        raise _refused("start", message, "Ask for a shorter range, or for one project.", code="range_too_large")
+        raise invalid(
+            FieldError("start", message, "Ask for a shorter range, or for one project."), code="range_too_large"
+        )
     overrides, supposed = await operator_prices(caller), _supposed(body.supposed)
     as_of = None if body.as_of_call else body.as_of or now
     start_ms, end_ms = wanted.start_us // 1000, -(-wanted.end_us // 1000)
@@ -71,12 +73,12 @@ async def reprice_history(caller: Authorized, body: Reprice, request: Request) -
 
 async def _range(caller: Caller, body: Reprice, end: datetime) -> LogRange:
     if body.as_of and body.as_of_call:
-        raise _refused("asOf", "stands with asOfCall", "Leave one of them out.")
+        raise invalid(FieldError("asOf", "stands with asOfCall", "Leave one of them out."))
     if end <= body.start:
-        raise _refused("end", "is not after start", "Exchange them, or take an earlier start.")
+        raise invalid(FieldError("end", "is not after start", "Exchange them, or take an earlier start."))
     if end - body.start > _LONGEST:
         message = f"is more than {_LONGEST.days} days before end"
-        raise _refused("start", message, "Ask for a shorter range.", code="range_too_large")
+        raise invalid(FieldError("start", message, "Ask for a shorter range."), code="range_too_large")
     if body.project_id:
         await caller.call(pb.GetProjectRequest(id=body.project_id), pb.GetProjectResponse)
     return LogRange(caller.organization_id, body.project_id, micros(body.start), micros(end))
@@ -86,15 +88,14 @@ def _supposed(asked: list[PriceParts]) -> list[PriceOverride]:
     found: dict[tuple[str, str], PriceOverride] = {}
     for index, each in enumerate(asked):
         if each.provider not in VENDORS:
-            raise _refused(f"supposed[{index}].provider", f"{each.provider[:80]!r} is not known", "See /openapi.json.")
+            raise invalid(
+                FieldError(f"supposed[{index}].provider", f"{each.provider[:80]!r} is not known", "See /openapi.json.")
+            )
         parts = {name: getattr(each, wire) for name, wire in PARTS.items()}
         rates = (each.input_usd_per_million, each.output_usd_per_million)
         price = PriceOverride("supposed", each.provider, each.model, *rates, **parts)
         if found.setdefault((each.provider, each.model), price) is not price:
-            raise _refused(f"supposed[{index}]", f"prices {each.model[:80]!r} twice", "Leave one of them out.")
+            raise invalid(
+                FieldError(f"supposed[{index}]", f"prices {each.model[:80]!r} twice", "Leave one of them out.")
+            )
     return list(found.values())
-
-
-def _refused(field: str, message: str, hint: str, *, code: str = "invalid_request") -> ProblemError:
-    error = {"field": field, "message": message, "hint": hint}
-    return ProblemError(Problem(422, code, "Invalid request", f"{field}: {message}", hint, (error,)))
