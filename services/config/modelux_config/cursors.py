@@ -8,11 +8,9 @@ import hmac
 from dataclasses import dataclass
 from hashlib import sha256
 
-from modelux.config.v1.admin_pb2 import Page
-from modelux_contracts.refusals import FieldError, invalid
+from modelux_contracts.pages import FOREIGN_CURSOR
+from modelux_contracts.refusals import invalid
 
-DEFAULT_LIMIT = 50
-MAX_LIMIT = 200
 _MAC_BYTES = 16
 
 
@@ -39,8 +37,7 @@ class Cursors:
             raw = b""
         mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(body, scope)):
-            hint = "Start again without a cursor, or pass next_cursor of the page before unchanged."
-            raise invalid(FieldError("cursor", "this cursor does not belong to this list", hint), code="invalid_cursor")
+            raise invalid(FOREIGN_CURSOR, code="invalid_cursor")
         return body.decode()
 
     def _mac(self, body: bytes, scope: tuple[str, ...]) -> bytes:
@@ -51,14 +48,3 @@ class Cursors:
 def cursors(encryption_key: bytes) -> Cursors:
     """Cursors under a key derived from the installation's."""
     return Cursors(hmac.digest(encryption_key, b"modelux config cursors", sha256))
-
-
-def limit_of(page: Page) -> int:
-    """Rows per page. Raises a 422 problem outside 1 to 200."""
-    if not page.limit:
-        return DEFAULT_LIMIT
-    if not 1 <= page.limit <= MAX_LIMIT:
-        raise invalid(
-            FieldError("limit", f"{page.limit} is not between 1 and {MAX_LIMIT}", "Follow next_cursor for more.")
-        )
-    return page.limit

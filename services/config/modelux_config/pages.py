@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from modelux.config.v1.admin_pb2 import Page
-from modelux_config.cursors import limit_of
 from modelux_config.scope import Scope
+from modelux_contracts.pages import limit_of
 
 
 async def page(
@@ -14,7 +14,7 @@ async def page(
 
     The statement takes `after` (text; `start` on the first page) and `limit`, and is ordered by the column `key`.
     """
-    limit = limit_of(asked)
+    limit = limit_of(asked.limit)
     signed = (noun, name, scope.organization_id)
     after = scope.ports.cursors.read(asked.cursor, *signed) or start
     rows = await scope.rows(noun, name, after=after, limit=limit + 1, **parameters)

@@ -14,6 +14,7 @@ from modelux.judge.v1 import judge_pb2 as pb
 from modelux.replay.v1 import replay_pb2 as replay
 from modelux_calling.tenants import Project, Tenants
 from modelux_contracts.ids import new_id
+from modelux_contracts.pages import check_cursor, limit_of
 from modelux_contracts.project_limits import judge_spend_cap_nano
 from modelux_contracts.refusals import FieldError, conflict, invalid, not_found, unavailable
 from modelux_judge.calls import Calls
@@ -30,9 +31,7 @@ from modelux_store.analytics import Analytics
 from modelux_store.errors import AlreadyExists
 from routing_core.money import dollars
 
-DEFAULT_LIMIT, MOST = 50, 200
 CANCELLED = "Cancelled by a caller."
-_ID_CHARS = 29
 
 
 class Neighbours(Protocol):
@@ -111,13 +110,8 @@ class Desk:
 
     async def list(self, request: pb.ListRequest) -> pb.ListResponse:
         """The cursor is the id of the last row: ids of other experiments find nothing of theirs."""
-        limit, cursor = request.limit or DEFAULT_LIMIT, request.cursor
-        if not 1 <= limit <= MOST:
-            raise invalid(FieldError("limit", f"{limit} is not between 1 and {MOST}", "Follow next_cursor for more."))
-        if cursor and not (cursor.startswith(PREFIX) and len(cursor) == _ID_CHARS):
-            hint = "Start again without a cursor, or pass next_cursor of the page before unchanged."
-            fault = FieldError("cursor", "this cursor does not belong to this list", hint)
-            raise invalid(fault, code="invalid_cursor")
+        limit, cursor = limit_of(request.limit), request.cursor
+        check_cursor(cursor, PREFIX)
         await self.neighbours.experiment(request.actor, request.experiment_id)
         organization = request.actor.organization_id
         rows = await self.records.page(organization, request.experiment_id, after=cursor, limit=limit + 1)

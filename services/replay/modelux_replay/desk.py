@@ -13,6 +13,7 @@ from modelux.config.v1 import snapshot_pb2 as config
 from modelux.replay.v1 import replay_pb2 as pb
 from modelux_contracts.errors import ProblemError
 from modelux_contracts.ids import new_id
+from modelux_contracts.pages import check_cursor, limit_of
 from modelux_contracts.project_limits import experiment_spend_cap_nano
 from modelux_contracts.refusals import FieldError, conflict, invalid, too_many
 from modelux_providers.catalog import Catalog
@@ -35,7 +36,6 @@ from modelux_store.errors import AlreadyExists, Unavailable
 
 log = logging.getLogger(__name__)
 
-DEFAULT_LIMIT, MOST = 50, 200
 REASON = "Cancelled by a caller"
 _LOOK_S = 0.1
 _ENDING_S = 5.0
@@ -144,17 +144,11 @@ class Desk:
 
     async def list(self, request: pb.ListRequest) -> pb.ListResponse:
         """The cursor is the id of the last row: ids of other organizations find nothing of theirs."""
-        limit = request.limit or DEFAULT_LIMIT
-        if not 1 <= limit <= MOST:
-            hint = "Follow next_cursor for more."
-            raise invalid(FieldError("limit", f"{limit} is not between 1 and {MOST}", hint))
+        limit = limit_of(request.limit)
+        check_cursor(request.cursor, "sim_")
         if request.status and request.status not in STATUSES:
             hint = f"There are: {', '.join(STATUSES)}."
             raise invalid(FieldError("status", f"{request.status[:40]!r} is not one of them", hint))
-        if request.cursor and not (request.cursor.startswith("sim_") and len(request.cursor) == 30):
-            hint = "Start again without a cursor, or pass next_cursor of the page before unchanged."
-            fault = FieldError("cursor", "this cursor does not belong to this list", hint)
-            raise invalid(fault, code="invalid_cursor")
         rows = await self.experiments.page(
             request.actor.organization_id,
             request.project_id,

@@ -13,8 +13,8 @@ from modelux.replay.v1 import replay_pb2 as replay
 from modelux.replay.v1 import rollout_pb2 as pb
 from modelux_contracts.errors import ProblemError
 from modelux_contracts.ids import new_id
+from modelux_contracts.pages import check_cursor, limit_of
 from modelux_contracts.refusals import FieldError, conflict, invalid
-from modelux_replay.desk import DEFAULT_LIMIT, MOST
 from modelux_replay.experiments import Experiment, Experiments
 from modelux_replay.rollout.rollouts import Lost, Rollout, Rollouts
 from modelux_replay.rollout.spec import check_rollout, read_split
@@ -70,13 +70,8 @@ class RolloutDesk:
 
     async def list(self, request: pb.ListRolloutsRequest) -> pb.ListRolloutsResponse:
         """Newest first. The cursor is the id of the last row: ids of other organizations find nothing of theirs."""
-        limit = request.limit or DEFAULT_LIMIT
-        if not 1 <= limit <= MOST:
-            raise invalid(FieldError("limit", f"{limit} is not between 1 and {MOST}", "Follow next_cursor for more."))
-        if request.cursor and not (request.cursor.startswith("ro_") and len(request.cursor) == 29):
-            hint = "Start again without a cursor, or pass next_cursor of the page before unchanged."
-            fault = FieldError("cursor", "this cursor does not belong to this list", hint)
-            raise invalid(fault, code="invalid_cursor")
+        limit = limit_of(request.limit)
+        check_cursor(request.cursor, "ro_")
         rows = await self.rollouts.page(
             request.actor.organization_id, request.project_id, after=request.cursor, limit=limit + 1
         )

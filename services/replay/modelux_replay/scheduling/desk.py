@@ -13,8 +13,9 @@ from modelux.replay.v1 import replay_pb2 as replay
 from modelux.replay.v1 import schedule_pb2 as pb
 from modelux_contracts.errors import ProblemError
 from modelux_contracts.ids import new_id
+from modelux_contracts.pages import check_cursor, limit_of
 from modelux_contracts.refusals import FieldError, conflict, invalid
-from modelux_replay.desk import DEFAULT_LIMIT, MOST, Desk
+from modelux_replay.desk import Desk
 from modelux_replay.experiments import Changed, Experiment
 from modelux_replay.scheduling.firing import Firer
 from modelux_replay.scheduling.schedules import Schedule, Schedules, TooManySchedules
@@ -88,14 +89,8 @@ class ScheduleDesk:
 
     async def list(self, request: pb.ListSchedulesRequest) -> pb.ListSchedulesResponse:
         """Newest first. The cursor is the id of the last row: ids of other organizations find nothing of theirs."""
-        limit = request.limit or DEFAULT_LIMIT
-        if not 1 <= limit <= MOST:
-            hint = "Follow next_cursor for more."
-            raise invalid(FieldError("limit", f"{limit} is not between 1 and {MOST}", hint))
-        if request.cursor and not (request.cursor.startswith("sch_") and len(request.cursor) == 30):
-            hint = "Start again without a cursor, or pass next_cursor of the page before unchanged."
-            fault = FieldError("cursor", "this cursor does not belong to this list", hint)
-            raise invalid(fault, code="invalid_cursor")
+        limit = limit_of(request.limit)
+        check_cursor(request.cursor, "sch_")
         rows = await self.schedules.page(
             request.actor.organization_id, request.project_id, after=request.cursor, limit=limit + 1
         )
