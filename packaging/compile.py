@@ -31,13 +31,20 @@ COMPILED = (
     "modelux_calling/{request_size,tenants}.py",
     "modelux_proxy/{admit,answers,call_context,chat,emit,exchange,heads,http_connection,http_server,idempotency}.py",
     "modelux_proxy/{inflight,limits,metrics,notes,proxy,rate_limits,request_ids,ship,stream}.py",
-    "modelux_replay/simulation/{cases,courses,logged,outcomes,results,telling,traces,worlds}.py",
+    "modelux_replay/simulation/{cases,courses,logged,outcomes,past,results,simulate,telling,traces,worlds}.py",
 )
 """What a request runs through. Left out: packages' `__init__`, modules that define msgspec structs (their fields would
 get lost), and `records.py`, which makes dataclasses at run time."""
 _SLOTS = re.compile(r"^(@dataclass\(.*?)(?:, slots=True|slots=True(?:, )?)", re.MULTILINE)
 """Compiled classes have no `__dict__` anyway, and cannot be made anew with slots."""
 _CONSTANT = re.compile(r"\n(_?[A-Z][A-Z0-9_]+|_[a-z]\w*)(?:: (?!Final|TypeAlias)([^=\n]+))? = (.*)")
+_RECORD = "@dataclass(init=False, eq=False)"
+_WRITTEN_OUT = {
+    "record": _RECORD,
+    "dataclass(slots=True)": "@dataclass(init=False)",
+    "dataclass(slots=True, eq=False)": "@dataclass(eq=False, init=False)",
+}
+"""Whose constructors are compiled, and as what their classes are declared then."""
 _MYPY = """\
 [mypy]
 python_version = 3.11
@@ -81,21 +88,24 @@ def prepared(source: str) -> str:
 
 
 def _written_out(source: str) -> str:
-    """With the methods of records that `dataclass` would make at run time, interpreted and many times as slow. What
-    else it adds stays.
+    """With the methods of records, and the constructors of plain dataclasses, that `dataclass` would make at run time,
+    interpreted and many times as slow. What else it adds stays.
     """
     lines = source.split("\n")
     classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
     for node in reversed(classes):
-        if [ast.unparse(decorator) for decorator in node.decorator_list] != ["record"]:
+        how = _WRITTEN_OUT.get(", ".join([ast.unparse(decorator) for decorator in node.decorator_list]))
+        if how is None:
             continue
         fields = [each for each in node.body if isinstance(each, ast.AnnAssign)]
         following = node.body[node.body.index(fields[-1]) + 1 :]
         documented = bool(following) and isinstance(following[0], ast.Expr)
         after = (following[0] if documented else fields[-1]).end_lineno
         assert after is not None
-        lines[after:after] = _methods(node.name, fields)
-        lines[node.lineno - 2] = "@dataclass(init=False, eq=False)"
+        methods = _methods(node.name, fields)
+        constructor = len(fields) + 1
+        lines[after:after] = methods if how is _RECORD else methods[:constructor]
+        lines[node.lineno - 2] = how
     return "\n".join(lines).replace("from routing_core.records import record", "from dataclasses import dataclass")
 
 

@@ -49,19 +49,24 @@ def flow(policy: Policy, request: Request, world: World, place: Place = _TOP) ->
 
 def _delegate(policy: Policy, request: Request, world: World, place: Place) -> Flow:
     """Follow a policy that only chooses another one."""
-    choosing = DELEGATES[type(policy)]
-    choice = choosing(policy, request, world, place)  # type: ignore[arg-type]  # as above
-    kind = strategy_of(policy)
-    hop = Hop(kind, place.name, choice.chose, choice.reason, choice.draw, choice.propensity)
+    choice, hop = choose(policy, request, world, place)
     if choice.policy is None:
-        return Decision(None, choice.reason, kind, path=(hop,), code="policy_not_found")
+        return Decision(None, choice.reason, hop.policy_type, path=(hop,), code="policy_not_found")
     if place.depth >= MAX_DEPTH:
-        return Decision(None, f"policies nest at most {MAX_DEPTH} deep", kind, path=(hop,), code="policy_too_deep")
+        reason = f"policies nest at most {MAX_DEPTH} deep"
+        return Decision(None, reason, hop.policy_type, path=(hop,), code="policy_too_deep")
     try:
         decision = yield from flow(choice.policy, request, world, place.within(choice))
     except Abandoned as given_up:
         decision = _given_up(choice.policy, given_up)
     return decision.via(hop, choice.name, choice.version)
+
+
+def choose(policy: Policy, request: Request, world: World, place: Place) -> tuple[Choice, Hop]:
+    """What a policy of `DELEGATES` chooses, and the hop that tells so."""
+    choice = DELEGATES[type(policy)](policy, request, world, place)  # type: ignore[arg-type]  # as above
+    hop = Hop(strategy_of(policy), place.name, choice.chose, choice.reason, choice.draw, choice.propensity)
+    return choice, hop
 
 
 class Run:

@@ -10,7 +10,7 @@ one `Outcome` per attempt, in the order of `Step.attempts` (an attempt that was 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from typing import Literal
 
 from routing_core.records import record
@@ -116,11 +116,17 @@ class Decision:
 
         The innermost name stays: it is the policy that decided.
         """
-        return replace(
-            self,
-            path=(hop, *self.path),
-            policy_name=self.policy_name or name,
-            policy_version=self.policy_version or version,
+        return Decision(
+            self.selected,
+            self.reason,
+            self.policy_type,
+            self.policy_name or name,
+            (hop, *self.path),
+            self.code,
+            self.candidates,
+            self.excluded,
+            self.policy_version or version,
+            self.traits,
         )
 
 

@@ -37,7 +37,34 @@ _single = st.builds(lambda model: {"strategy": "single", "model": model}, st.sam
 _others = st.sampled_from(
     [{"strategy": "cost_optimized", "allow": [MINI, HAIKU]}, {"strategy": "latency_optimized", "models": [MINI, HAIKU]}]
 )
-_policy = st.one_of(_single, _fallback, st.sampled_from(["@chain", "@ranked", "@itself", "@missing"]), _others)
+_rules = st.builds(
+    lambda first, second, otherwise: {
+        "strategy": "custom_rules",
+        "rules": [
+            {"name": "gold", "when": 'tags.tier == "gold"', "then": first},
+            {"when": f'latency_ms["{MINI}"] > 100', "then": second},
+            {"when": "input_tokens > 50", "then": "@split"},
+        ],
+        "otherwise": otherwise,
+    },
+    *[st.sampled_from([MINI, "@chain", "@ranked", "@missing", "gone"])] * 3,
+)
+_split = st.builds(
+    lambda first, second: {
+        "strategy": "ab_test",
+        "split": [{"weight": 3, "policy": first}, {"weight": 1, "policy": second}],
+    },
+    st.sampled_from([HAIKU, "@chain", "@ranked", "@rules"]),
+    st.sampled_from([MINI, "@itself", "@chain"]),
+)
+_policy = st.one_of(
+    _single,
+    _fallback,
+    st.sampled_from(["@chain", "@ranked", "@itself", "@missing", "@split", "@rules"]),
+    _others,
+    _rules,
+    _split,
+)
 _health = st.dictionaries(
     st.sampled_from(TARGETS),
     st.builds(
@@ -53,7 +80,13 @@ _end = st.one_of(
     st.builds(lambda code: ("connect", None, code), st.sampled_from(["budget_exceeded", "circuit_open", "other"])),
 )
 _budgets = st.sampled_from([(), (Budget("b", 10, 9),), (Budget("b", 10, 9, "b", MINI, 500_000),)])
-_requests = st.lists(st.tuples(_health, st.lists(_end, max_size=6), _budgets), min_size=1, max_size=6)
+_asked = st.builds(
+    lambda number, tokens, tags: replace(REQUEST, request_id=f"req_{number}", input_tokens=tokens, tags=tags),
+    st.integers(0, 9),
+    st.sampled_from([10, 100]),
+    st.sampled_from([{}, {"tier": "gold"}, {"tier": "free"}]),
+)
+_requests = st.lists(st.tuples(_asked, _health, st.lists(_end, max_size=6), _budgets), min_size=1, max_size=6)
 
 
 def told(run: Run, ends: list[tuple[str, int | None, str | None]]) -> tuple[object, ...]:
@@ -76,12 +109,21 @@ def _outcome(target: Target, kind: str, status: int | None, code: str | None) ->
 @given(document=_policy, requests=_requests)
 def test_a_known_course_is_the_engines(document: object, requests: list[tuple[object, ...]]) -> None:
     chain = {"strategy": "fallback", "attempts": [HAIKU, MINI]}
-    others = {"chain": chain, "ranked": {"strategy": "cost_optimized", "allow": [MINI, HAIKU]}, "itself": "@itself"}
+    others: dict[str, object] = {
+        "chain": chain,
+        "ranked": {"strategy": "cost_optimized", "allow": [MINI, HAIKU]},
+        "itself": "@itself",
+        "split": {"strategy": "ab_test", "split": [{"weight": 1, "policy": MINI}, {"weight": 1, "policy": "@chain"}]},
+        "rules": {
+            "strategy": "custom_rules",
+            "rules": [{"when": 'tags.tier == "gold"', "then": "@split"}],
+            "otherwise": "@chain",
+        },
+    }
     policies = {slug: NamedPolicy(slug, 3, parse_policy(each)) for slug, each in others.items()}
     policy, courses = NamedPolicy("asked", 1, parse_policy(document)), Courses()
-    for health, ends, budgets in requests * 2:
+    for request, health, ends, budgets in requests * 2:
         world = World(OFFERS, health, policies, budgets, "v1")  # type: ignore[arg-type]  # as drawn
-        request = replace(REQUEST, request_id=f"req_{len(ends)}")  # type: ignore[arg-type]
         known = told(courses.run(policy, request, world), ends)  # type: ignore[arg-type]
         assert known == told(Run(policy, request, world), ends)  # type: ignore[arg-type]
 
@@ -96,3 +138,17 @@ def test_what_hangs_on_more_is_run_by_the_engine() -> None:
     assert not isinstance(courses.run(policy, REQUEST, World(OFFERS, opened)), Known)
     assert not isinstance(courses.run(policy, REQUEST, World(OFFERS, {}, plain.policies, short)), Known)
     assert not isinstance(courses.run(ranked, REQUEST, plain), Known)
+
+
+def test_rules_and_splits_are_followed_to_the_course_they_lead_to() -> None:
+    split = {"strategy": "ab_test", "split": [{"weight": 1, "policy": MINI}, {"weight": 1, "policy": HAIKU}]}
+    rules = {"strategy": "custom_rules", "rules": [{"when": "input_tokens > 50", "then": split}], "otherwise": STRONG}
+    courses, policy, world = Courses(), NamedPolicy("r", 1, parse_policy(rules)), World(OFFERS)
+    long = [replace(REQUEST, request_id=f"req_{number}", input_tokens=60) for number in range(20)]
+    for request in [REQUEST, *long]:
+        ends: list[tuple[str, int | None, str | None]] = [("ok", 200, None)]
+        assert told(courses.run(policy, request, world), ends) == told(Run(policy, request, world), ends)
+    runs = [courses.run(policy, request, world) for request in [REQUEST, *long]]
+    assert all(isinstance(run, Known) for run in runs)
+    models = [step.attempts[0].target.model for run in runs if isinstance(step := run.start(), Step)]
+    assert (models[0], set(models[1:])) == (STRONG, {MINI, HAIKU})

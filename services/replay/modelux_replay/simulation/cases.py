@@ -96,8 +96,8 @@ class Case:
         """Whether the candidate has done just what the logged request did."""
         return not self._assumed and self.matches == list(range(len(self.logged.ended)))
 
-    def advance(self, believes: Callable[[int], bool]) -> None:
-        """Hands the outcomes of the step on. `believes` draws for attempt number n, from 1."""
+    def advance(self, believes: Callable[[int, int], bool]) -> None:
+        """Hands the outcomes of the step on. `believes` draws for attempt number n, from 1, of the row at an index."""
         step = self.step
         assert step is not None
         told = []
@@ -111,7 +111,7 @@ class Case:
         """Whether the answer of attempt `number` is none that somebody gave: no part of the trace."""
         return number in self._assumed
 
-    def _told(self, outcome: Outcome, step: Step, believes: Callable[[int], bool]) -> Outcome:
+    def _told(self, outcome: Outcome, step: Step, believes: Callable[[int, int], bool]) -> Outcome:
         """The outcome as the policy hears of it: a stream that broke had been a success."""
         number = len(self.ended) + 1
         match = self.matches[number - 1]
@@ -122,7 +122,7 @@ class Case:
         if not outcome.ok or (match != PROJECTED and self._read and outcome.answer is not None):
             return outcome
         self._assumed.add(number)
-        believed = believes(number) if self.belief == "drawn" else self.belief == "always"
+        believed = believes(self.index, number) if self.belief == "drawn" else self.belief == "always"
         return replace(outcome, answer=_BELIEVED if believed else None)
 
     def _go(self, step: Step | Decision) -> None:

@@ -18,10 +18,25 @@ from routing_core.types import Capability, Request
 _HOUR_US = 3_600_000_000
 
 
+class Columns(dict[str, list[Any]]):
+    """Columns of `plan.ROWS` as lists, each made when it is first asked for: most rows need few of them."""
+
+    def __init__(self, rows: pa.Table) -> None:
+        self.rows = rows
+
+    def __missing__(self, name: str) -> list[Any]:
+        found: list[Any] = self.rows.column(name).to_pylist()
+        self[name] = found
+        return found
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Rows of the log. `columns` are those of `plan.ROWS` as lists, tags and needs apart."""
+    """Rows of the log. `columns` are those of `plan.ROWS`, with sets for `needs`, dictionaries for `tags`, and
+    `started_us`.
+    """
 
+    rows: pa.Table = field(repr=False)
     columns: Mapping[str, list[Any]] = field(repr=False)
     requests: Sequence[Request] = field(repr=False)
     keys: Keys
@@ -36,17 +51,15 @@ class Batch:
 
 def read_batch(rows: pa.Table, project_id: str, seed: int) -> Batch:
     """The batch that a table of `plan.ROWS` holds."""
-    columns = {
-        name: rows.column(name).to_pylist() for name in rows.column_names if name not in ("tags", "needs", "started_at")
-    }
+    columns = Columns(rows)
     moments: Ints = pc.cast(rows.column("started_at"), pa.int64()).to_numpy()
     columns["started_us"] = moments.tolist()
     columns["tags"], columns["needs"] = _tags(rows), _needs(rows)
     tokens = rows.column("output_tokens").to_numpy().astype(np.float64)
-    silent = (tokens == 0) & np.array([outcome != "ok" for outcome in columns["outcome"]], np.bool_)
+    silent = (tokens == 0) & pc.not_equal(rows.column("outcome"), "ok").to_numpy()
     keys = row_keys(seed, columns["request_id"])
     requests = _requests(columns, project_id)
-    return Batch(columns, requests, keys, moments // _HOUR_US, np.where(silent, np.nan, tokens))
+    return Batch(rows, columns, requests, keys, moments // _HOUR_US, np.where(silent, np.nan, tokens))
 
 
 def _requests(columns: Mapping[str, list[Any]], project_id: str) -> list[Request]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from modelux_replay.plan import RESULTS
 from modelux_replay.simulation.cases import PROJECTED, Case
@@ -14,14 +16,22 @@ from modelux_replay.simulation.requests import Batch
 from modelux_replay.simulation.stored import StoredMeasured
 from modelux_replay.simulation.telling import SOURCES, tell
 
-_COPIED = {
+_BASELINE = {
     "request_id": "request_id",
     **{f"baseline_{name}": name for name in ("model", "provider", "cost_nano", "ttft_us", "error_code", "attempts")},
     **{f"baseline_{name}": name for name in ("input_tokens", "output_tokens")},
     "baseline_status": "outcome",
-    "started_at": "started_us",
+    "started_at": "started_at",
 }
 """Columns of the results that the log holds, and their names there."""
+_UNASKED: Mapping[str, object] = {
+    "similarity": None,
+    "repeat_similarity": None,
+    "repeat_status": "",
+    "weight": 1.0,
+    "stratum": "",
+}
+"""What only rows have whose candidate was called, or that were drawn from many."""
 
 
 @dataclass(slots=True)
@@ -94,35 +104,32 @@ def unchanged(logged: Logged) -> Outlook:
 
 def table(batch: Batch, first_row: int, outlooks: Sequence[Outlook], logged: Sequence[Logged], tag: str) -> pa.Table:
     """One row for each of the batch, whose past `logged` tells."""
-    count = len(batch)
-    told = batch.columns
+    count, told = len(batch), batch.rows
+    arrays = {name: told.column(source) for name, source in _BASELINE.items()}
+    arrays["baseline_latency_us"] = _latencies(told)
     columns: dict[str, object] = {
         "row": range(first_row, first_row + count),
-        "evidence": [each.evidence for each in outlooks],
-        "baseline_latency_us": [
-            None if imported and not latency else latency
-            for imported, latency in zip(told["source"], told["latency_us"], strict=True)
-        ],
-        "candidate_cost_low_nano": [each.cost_low_nano for each in outlooks],
-        "candidate_cost_high_nano": [each.cost_high_nano for each in outlooks],
-        "similarity": [None] * count,
-        "repeat_similarity": [None] * count,
-        "repeat_status": [""] * count,
-        "weight": [1.0] * count,
         "propensity": [
             None if outlook.drawn else each.propensity for each, outlook in zip(logged, outlooks, strict=True)
         ],
-        "stratum": [""] * count,
-        "cluster": [tags.get(tag, "") for tags in told["tags"]],
+        "cluster": [tags.get(tag, "") for tags in batch.columns["tags"]],
         "reproduced": [each.reproduced for each in logged],
-        "trace": [each.trace for each in outlooks],
     }
-    columns |= {name: told[source] for name, source in _COPIED.items()}
-    for name in RESULTS.names:
-        if name not in columns:
-            part = name.removeprefix("candidate_")
-            columns[name] = [getattr(each, part) for each in outlooks]
-    return pa.table({each.name: pa.array(columns[each.name], each.type) for each in RESULTS}, schema=RESULTS)
+    for each in RESULTS:
+        name = each.name
+        if name in _UNASKED:
+            arrays[name] = pa.repeat(pa.scalar(_UNASKED[name], each.type), count)
+        elif name not in arrays:
+            values = columns.get(name) or list(map(attrgetter(name.removeprefix("candidate_")), outlooks))
+            arrays[name] = pa.array(values, each.type)
+    return pa.table(arrays, schema=RESULTS)
+
+
+def _latencies(rows: pa.Table) -> pa.ChunkedArray:
+    """Null where an import did not tell it."""
+    latency_us = rows.column("latency_us")
+    untold = pc.and_(pc.not_equal(rows.column("source"), ""), pc.equal(latency_us, 0))
+    return pc.if_else(untold, pa.scalar(None, latency_us.type), latency_us)
 
 
 def _evidence(case: Case) -> str:

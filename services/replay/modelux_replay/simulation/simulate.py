@@ -30,7 +30,6 @@ import gc
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -124,10 +123,14 @@ class Simulation:
         """The decided cases of these rows: all go on together, step by step, so that outcomes are drawn in columns."""
         cases = {index: self._case(index, logged[index], belief, purse) for index in rows}
         waiting = [case for case in cases.values() if case.step is not None]
+
+        def drawn(index: int, number: int) -> bool:
+            return believes(int(batch.keys[index]), number)
+
         while waiting:
             self._projector.fill(waiting, batch)
             for case in waiting:
-                case.advance(partial(believes, int(batch.keys[case.index])))
+                case.advance(drawn)
             waiting = [case for case in waiting if case.step is not None]
         return cases
 
