@@ -65,6 +65,11 @@ class Api:
             raise ModeluxError("unreachable", f"no answer from {self.url}: {error}", hint=hint) from None
 
 
+def given(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what was left out; an empty list was not."""
+    return {name: value for name, value in body.items() if value not in ("", None, {})}
+
+
 def connect(url: str, key: str, data_dir: Path | None) -> Api:
     """What the options say, or else the `modelux up` of this machine that started last (its data folder says where)."""
     if url and key:

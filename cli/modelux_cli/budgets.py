@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
 
 from modelux_cli import budget_text as text
-from modelux_cli.api import connect, reporting
+from modelux_cli.api import connect, given, reporting
 from modelux_cli.management import DataDir, Json, Key, Row, Url, print_data
 from routing_core.errors import ModeluxError
 
@@ -70,7 +70,7 @@ def create(
         body = covered | {"scope": chosen[0], "scopeKey": scope_key, "projectId": project}
         body |= {"period": period, "timeZone": time_zone, "periodStart": period_start}
         body |= _limits(cap, max_calls, max_duration, action, downgrade_to, downgrade_at, loop_calls, alert_at)
-        made = connect(url, key, data_dir).send("POST", "/budgets", _given(body))["data"]
+        made = connect(url, key, data_dir).send("POST", "/budgets", given(body))["data"]
         print_data(made, text.budget_lines(made), json)
 
 
@@ -124,7 +124,7 @@ def update(
     with reporting():
         body = {"name": name, "disabled": None if enabled is None else not enabled}
         body |= _limits(cap, max_calls, max_duration, action, downgrade_to, downgrade_at, loop_calls, alert_at)
-        changes = _given(body) | {_limit_field(each): None for each in without or []}
+        changes = given(body) | {_limit_field(each): None for each in without or []}
         made = connect(url, key, data_dir).send("PATCH", _path(budget_id), changes)["data"]
         print_data(made, text.budget_lines(made), json)
 
@@ -175,7 +175,7 @@ def explain(
         body = {"requestId": request_id, "budgetId": budget, "value": value, "tags": _tags(tag or [])}
         body |= {"model": model, "provider": provider, "projectId": project, "keyId": proxy_key}
         body |= {"endUserId": end_user, "neededUsd": needed}
-        found = connect(url, key, data_dir).send("POST", "/budgets/explain", _given(body))["data"]
+        found = connect(url, key, data_dir).send("POST", "/budgets/explain", given(body))["data"]
         print_data(found, found["text"], json)
 
 
@@ -246,11 +246,6 @@ def _limits(
         "loopCalls": loop_calls,
         "alertPercents": percents,
     }
-
-
-def _given(body: Mapping[str, Any]) -> Row:
-    """Without what was left out. An empty list of alerts was not."""
-    return {name: value for name, value in body.items() if value not in ("", None, {})}
 
 
 def _percent(written: str) -> int:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from modelux_cli.api import Api, only_project
+from modelux_cli.api import Api, given, only_project
 from routing_core.errors import ModeluxError
 
 Config = Annotated[
@@ -124,11 +124,6 @@ def paid(
             "spendCapUsd": spend_cap.removeprefix("$"),
         }
     )
-
-
-def given(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what was left out."""
-    return {name: value for name, value in body.items() if value not in ("", None, {})}
 
 
 def _policy(text: str, where: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typer
 
 from modelux_cli import experiment_request as request
 from modelux_cli import judge_runs
-from modelux_cli.api import connect, only_project, reporting
+from modelux_cli.api import connect, given, only_project, reporting
 from modelux_cli.management import PAGE, DataDir, Json, Key, Limit, Row, Url, pages, print_data, terminal_width
 from modelux_cli.pass_if import AnyOf, MinSample, PassIf, criteria
 
@@ -67,8 +67,8 @@ def create(
         api = connect(url, key, data_dir)
         body = request.wanted(api, config, within, chosen, by, project)
         body |= request.paid(sample, method, sample_tag, call_unchanged, aa_share, pilot, spend_cap)
-        body |= request.given({"name": name or f"{config.strip()} over {within.words}"[:200], "hypothesis": hypothesis})
-        body |= request.given({"successCriteria": criteria(pass_if or (), any_of=any_of, min_sample=min_sample)})
+        body |= given({"name": name or f"{config.strip()} over {within.words}"[:200], "hypothesis": hypothesis})
+        body |= given({"successCriteria": criteria(pass_if or (), any_of=any_of, min_sample=min_sample)})
         made = api.send("POST", "/experiments", body)["data"]
         print_data(made, [made["id"]], json)
 
@@ -229,7 +229,7 @@ def promote(
         body: Row = {"routingConfigId" if to.startswith("cfg_") else "slug": to, "note": note}
         body |= {} if ab_test is None else {"mode": "ab_test", "weight": ab_test}
         path = f"{_path(experiment_id)}/promote"
-        found = connect(url, key, data_dir).send("POST", path, request.given(body))["data"]
+        found = connect(url, key, data_dir).send("POST", path, given(body))["data"]
         print_data(found, promoted_lines(found["promotion"]), json)
 
 

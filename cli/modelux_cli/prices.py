@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from modelux_cli import price_text as text
-from modelux_cli.api import connect, reporting
+from modelux_cli.api import connect, given, reporting
 from modelux_cli.management import DataDir, Json, Key, Url, print_data
 from routing_core.errors import ModeluxError
 
@@ -55,8 +54,8 @@ def reprice(
     with reporting():
         body: dict[str, Any] = {"start": start, "end": end, "projectId": project}
         body |= {"asOfCall": True} if as_of == "call" else {"asOf": as_of}
-        body |= {"supposed": [supposed(each) for each in suppose or []]}
-        found = connect(url, key, data_dir).send("POST", "/prices/reprice", _given(body))["data"]
+        body |= {"supposed": [supposed(each) for each in suppose or []] or None}
+        found = connect(url, key, data_dir).send("POST", "/prices/reprice", given(body))["data"]
         print_data(found, text.repriced_lines(found), json)
 
 
@@ -69,10 +68,6 @@ def supposed(written: str) -> dict[str, str]:
         hint = "Write dollars per million tokens, such as openai/gpt-4o=2.5,10 or openai/gpt-4o=2.5,10,1.25."
         raise ModeluxError("usage", f"{written!r} is not a price", hint=hint)
     return {"provider": provider, "model": model} | dict(zip(_AMOUNTS, values, strict=False))
-
-
-def _given(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in body.items() if value not in ("", [])}
 
 
 _AMOUNTS = ("inputUsdPerMillion", "outputUsdPerMillion", "cacheReadUsdPerMillion", "cacheWriteUsdPerMillion")

@@ -7,9 +7,8 @@ from urllib.parse import quote
 
 import typer
 
-from modelux_cli import experiment_request as request
-from modelux_cli.api import connect, reporting
-from modelux_cli.management import DataDir, Json, Key, Url, pages, print_data
+from modelux_cli.api import connect, given, reporting
+from modelux_cli.management import DataDir, Json, Key, Limit, Url, pages, print_data
 from modelux_cli.pass_if import criteria
 from routing_core.errors import ModeluxError
 
@@ -49,14 +48,14 @@ def start(
         }
         body |= {"stepSeconds": step_seconds, "stepRequests": step_requests}
         body["guards"] = criteria(guard or (), any_of=False, min_sample=min_sample)
-        made = connect(url, key, data_dir).send("POST", "/rollouts", request.given(body))["data"]
+        made = connect(url, key, data_dir).send("POST", "/rollouts", given(body))["data"]
         print_data(made, [made["id"]], json)
 
 
 @app.command("list")
 def list_rollouts(
     project: Annotated[str, typer.Option(help="Only of this project.")] = "",
-    limit: Annotated[int, typer.Option(help="How many.", min=1)] = 50,
+    limit: Limit = 50,
     json: Json = False,
     url: Url = "",
     key: Key = "",

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import typer
 
 from modelux_cli import experiment_request as request
-from modelux_cli.api import connect, only_project, reporting
-from modelux_cli.management import DataDir, Json, Key, Row, Url, pages, print_data
+from modelux_cli.api import connect, given, only_project, reporting
+from modelux_cli.management import DataDir, Json, Key, Limit, Row, Url, pages, print_data
 from modelux_cli.pass_if import AnyOf, MinSample, PassIf, criteria
 from routing_core.errors import ModeluxError
 
@@ -70,19 +70,19 @@ def create(
             chosen = request.only(tag, only_model, only_provider, only_config, only_status, end_user)
             paid = request.paid(sample, method, sample_tag, call_unchanged, aa_share, pilot, spend_cap)
             experiment = request.candidate(_needed(config, "--config")) | paid
-            experiment |= request.given({"filter": chosen, "runTag": by})
+            experiment |= given({"filter": chosen, "runTag": by})
             body = {"name": name or config.strip()[:200], "experiment": experiment, "timeZone": time_zone}
             body |= _when(cron, window, alarm) | {"judge": {"judgeModel": judge} if judge else None}
             body["successCriteria"] = criteria(pass_if or (), any_of=any_of, min_sample=min_sample)
         body["projectId"] = project or body.get("projectId") or only_project(api)
-        made = api.send("POST", "/experiment-schedules", request.given(body))["data"]
+        made = api.send("POST", "/experiment-schedules", given(body))["data"]
         print_data(made, [made["id"]], json)
 
 
 @app.command("list")
 def list_schedules(
     project: Annotated[str, typer.Option(help="Only of this project.")] = "",
-    limit: Annotated[int, typer.Option(help="How many.", min=1)] = 50,
+    limit: Limit = 50,
     json: Json = False,
     url: Url = "",
     key: Key = "",
