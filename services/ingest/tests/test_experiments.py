@@ -19,9 +19,9 @@ from modelux_store.migrate import migrate_clickhouse
 OWN = {"experiment_id": "sim_1", "organization_id": "org_1", "project_id": "proj_1"}
 
 
-def stream(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
+def stream(table: pa.Table, compression: str | None = None) -> bytes:
+    sink, options = pa.BufferOutputStream(), pa.ipc.IpcWriteOptions(compression=compression)
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
         writer.write_table(table)
     found: bytes = sink.getvalue().to_pybytes()
     return found
@@ -67,6 +67,34 @@ async def test_units_of_different_shapes_come_together(writer: ResultsWriter, an
     """As after an update, while an older process still sends without a new column."""
     await writer.handle([results(rows(0, 1), 0), results(rows(1, 1, candidate_cost_nano=7), 1), results(rows(2, 1), 2)])
     assert await stored(analytics) == [(0, None), (1, 7), (2, None)]
+
+
+async def test_large_units_come_beside_small_ones(writer: ResultsWriter, analytics: Analytics) -> None:
+    many = results(rows(2, 5_000, candidate_cost_nano=7, evidence="observed"), 1)
+    units = [results(rows(0, 2, candidate_cost_nano=5), 0), many, results(rows(5_002, 1, candidate_cost_nano=9), 2)]
+    await writer.handle(units)
+    await writer.handle([many])
+    assert await stored(analytics) == [(n, 5 if n < 2 else 7 if n < 5_002 else 9) for n in range(5_003)]
+
+
+async def test_a_large_unit_may_bring_other_texts_in_each_batch(writer: ResultsWriter, analytics: Analytics) -> None:
+    batches = [
+        rows(first, 2_500).append_column("evidence", pa.array([text] * 2_500).dictionary_encode())
+        for first, text in ((0, "observed"), (2_500, "reused"))
+    ]
+    await writer.handle([results(pa.concat_tables(batches))])
+    query = "SELECT evidence, toInt64(count()) AS rows FROM experiment_rows GROUP BY evidence ORDER BY evidence"
+    found = [tuple(each.values()) for each in await analytics.rows(query)]
+    assert found == [("observed", 2_500), ("reused", 2_500)]
+
+
+async def test_what_breaks_only_where_clickhouse_unpacks_it_is_named(writer: ResultsWriter) -> None:
+    good = stream(rows(0, 4_000, request_id="req_0123456789"), compression="zstd")
+    place = good.rindex(b"\x28\xb5\x2f\xfd") + 4  # after the mark that each column packed by Zstandard starts with
+    broken = good[:place] + bytes(8) + good[place + 8 :]
+    with pytest.raises(InvalidMessage, match="no Arrow stream") as refused:
+        await writer.handle([results(rows(0, 1)), delivery(codec.encode(ExperimentResults(**OWN, arrow=broken)), 1)])
+    assert refused.value.delivery_index == 1
 
 
 @pytest.mark.parametrize(

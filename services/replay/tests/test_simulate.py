@@ -264,24 +264,21 @@ def test_traces_are_written_as_the_core_writes_them(slug: str) -> None:
         assert told == json.loads(msgspec.json.encode(replace(trace, attempts=tuple(attempts))))
 
 
-@pytest.mark.parametrize(
-    ("text", "head", "rest"),
-    [
-        (b'{"policy_type":"single","request_id":"r"}', b'{"policy_type":"single",', b'"request_id":"r"}'),
-        (
-            b'{"policy_name":"\\"request_id\\":","request_id":"r"}',
-            b'{"policy_name":"\\"request_id\\":",',
-            b'"request_id":"r"}',
-        ),
-        (b'{"request_id":"r"}', b"{", b'"request_id":"r"}'),
-        (b'{"selected":"1"}', b"", b'{"selected":"1"}'),
-        (b"", b"", b""),
-    ],
-)
-def test_what_traces_share_goes_apart(text: bytes, head: bytes, rest: bytes) -> None:
-    table = pa.table({"trace": pa.array([text], pa.binary()), "row": [0]})
-    found = split_traces(pa.concat_tables([table, table]))
-    heads, rests = found.column("trace_head").to_pylist(), found.column("trace").to_pylist()
-    assert [h + r for h, r in zip(heads, rests, strict=True)] == [text, text]
-    assert rests == [rest, rest]
-    assert heads == [head, head]
+_SPLIT = [
+    (b'{"policy_type":"single",', b'"request_id":', b'"r"}'),
+    (b'{"policy_name":"\\"request_id\\":",', b'"request_id":', b'"r"}'),
+    (b'{"policy_type":"single",', b'"request_id":', b'"s","note":"\\"request_id\\":"}'),
+    (b"{", b'"request_id":', b'"r"}'),
+    (b"", b"", b'{"selected":"1"}'),
+    (b"", b"", b""),
+]
+"""Traces in what they share, the mark after which a request's own part comes, and that part."""
+
+
+@pytest.mark.parametrize("cases", [[each, each] for each in _SPLIT] + [_SPLIT, _SPLIT[::-1], []])
+def test_what_traces_share_goes_apart(cases: list[tuple[bytes, bytes, bytes]]) -> None:
+    table = pa.table({"trace": pa.array([b"".join(each) for each in cases], pa.binary()), "row": range(len(cases))})
+    found = split_traces(table)
+    assert found.column("trace_head").to_pylist() == [head + mark for head, mark, _ in cases]
+    assert found.column("trace").to_pylist() == [own for _, _, own in cases]
+    assert len(found.column("trace_head").combine_chunks().dictionary) <= len(set(cases)) + 1
