@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from experiment_core.arrays import Ints, inner
+from experiment_core.rows import PROJECTED
 from experiment_core.summary import Summary
 from modelux_replay.learned.calibration import Ratios
 from modelux_replay.summary.remaining import Projected, Routed, percent_of, remaining
@@ -30,13 +31,12 @@ def projection(table: pa.Table, found: Read, summary: Summary, ratios: Ratios) -
     """
     if not summary.coverage.evidence["projected"]:
         return None
-    evidence = text(table, "evidence").to_numpy(zero_copy_only=False)
-    known = evidence != "not_evaluable"
-    models, baseline, candidate = routes_of(table.filter(pa.array(known)))
+    known = found.rows.evaluable()
+    models, baseline, candidate = routes_of(table.select(["baseline_model", "candidate_model"]).filter(pa.array(known)))
     weight = found.rows.weight[known]
     costs, before = (ints(table, f"{side}_cost_nano")[known] * weight for side in ("candidate", "baseline"))
     into, out = (ints(table, f"candidate_{kind}_tokens")[known] * weight for kind in ("input", "output"))
-    projected = evidence[known] == "projected"
+    projected = found.rows.evidence[known] == PROJECTED
     left = remaining(Projected(baseline, candidate, projected, costs, into, out, weight, models), ratios)
     return {
         "evidence": left.evidence,

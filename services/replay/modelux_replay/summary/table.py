@@ -41,11 +41,12 @@ class Read:
 
 def read(table: pa.Table, *, with_responses: bool = False) -> Read:
     """`table` has `pool.SUMMARY_COLUMNS`. `with_responses`: rows that keep the logged choice count as equal answers."""
-    names = pc.unique(pa.concat_arrays([_names(table, "baseline"), _names(table, "candidate")]))
-    models = tuple(name for name in sorted(names.to_pylist()) if name)
+    before, after = _names(table, "baseline"), _names(table, "candidate")
+    models = tuple(name for name in sorted(pc.unique(pa.concat_arrays([before, after])).to_pylist()) if name)
     coded = pa.array(models, pa.string())
     evidence = _codes(text(table, "evidence"), pa.array(EVIDENCE, pa.string())).astype(np.int8)
-    baseline, candidate = _side(table, "baseline", coded), _side(table, "candidate", coded)
+    baseline = _side(table, "baseline", _codes(before, coded))
+    candidate = _side(table, "candidate", _codes(after, coded))
     similarity, repeat_status = floats(table, "similarity"), text(table, "repeat_status")
     if with_responses:
         same = (evidence == REUSED) & baseline.ok & candidate.ok & np.isnan(similarity)
@@ -96,14 +97,14 @@ def floats(table: pa.Table, name: str) -> Floats:
     return found
 
 
-def _side(table: pa.Table, side: str, models: pa.Array) -> Side:
+def _side(table: pa.Table, side: str, models: Ints) -> Side:
     return Side(
         ints(table, f"{side}_cost_nano"),
         floats(table, f"{side}_latency_us") / 1000,
         _marked(pc.equal(text(table, f"{side}_status"), "ok")),
         ints(table, f"{side}_input_tokens"),
         ints(table, f"{side}_output_tokens"),
-        _codes(_names(table, side), models),
+        models,
     )
 
 
