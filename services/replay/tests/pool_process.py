@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
+
+import pyarrow as pa
 
 from modelux_replay.pool import Pool
 
@@ -21,6 +24,12 @@ async def main() -> None:
 def worker() -> int:
     time.sleep(0.01)
     return os.getpid()
+
+
+def loads_pandas() -> bool:
+    """Whether Arrow, which looks for it at the first list that it is given, has brought it in."""
+    pa.array(["text"])
+    return "pandas" in sys.modules
 
 
 if __name__ == "__main__":

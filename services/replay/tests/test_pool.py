@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 from plain_simulator import prepare
+from pool_process import loads_pandas
 
 from modelux_providers.catalog import CredentialFacts, PriceOverride
 from modelux_replay.plan import CALLS, ROWS, Document, Plan
@@ -88,6 +89,14 @@ async def test_workers_that_died_are_replaced(tmp_path: Path) -> None:
     second = await pool.run(os.getpid)
     pool.close()
     assert first != second != os.getpid()
+
+
+async def test_workers_do_without_pandas() -> None:
+    pool = Pool(1)
+    try:
+        assert not await pool.run(loads_pandas)
+    finally:
+        pool.close()
 
 
 async def test_workers_leave_with_a_parent_that_is_killed() -> None:
