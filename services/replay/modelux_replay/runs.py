@@ -29,7 +29,7 @@ from modelux_replay.caps import Caps
 from modelux_replay.experiments import Changed, Experiment, Experiments, Status, completed_event
 from modelux_replay.learned.history import Asking, read_history, splits_of
 from modelux_replay.plan import Document, Plan, Prepare
-from modelux_replay.pool import Done, Pool, Unit, run_left, run_unit, shared, stream_of
+from modelux_replay.pool import Done, Pool, Unit, run_left, run_unit, shared
 from modelux_replay.progress import Found, Progress, Stopped
 from modelux_replay.sharing import Drawn, lead
 from modelux_replay.spec import calls
@@ -167,11 +167,10 @@ class Runs:
         await self.bus.publish(_messages(one, number, done))
 
     async def sum_up(
-        self, one: Experiment, columns: Sequence[pa.Table], found: Count, told: Told = ROUTING_ONLY
+        self, one: Experiment, summaries: Sequence[bytes], found: Count, told: Told = ROUTING_ONLY
     ) -> Outcome:
-        """The summary of results, given the columns that it reads."""
-        table = stream_of(pa.concat_tables(columns).unify_dictionaries()) if columns else b""
-        return await self.pool.run(sum_up, table, one.seed, found.rows, found.excluded, told)
+        """The summary of results, given `Done.summary` of every unit."""
+        return await self.pool.run(sum_up, summaries, one.seed, found.rows, found.excluded, told)
 
     async def shown(self, one: Experiment, rows: int, progress: Progress) -> None:
         """Waits until the log shows every row: whoever sees `completed` can read the results. Raises `Stopped`."""
@@ -214,12 +213,12 @@ async def routing_only(runs: Runs, one: Experiment, progress: Progress) -> Found
     weight = found.rows / total if drawn.share_ppm < 1_000_000 and total else 1.0
     async with runs.simulating:
         if total > runs.alone_rows:
-            columns = await lead(runs, one, plan, Drawn(drawn, parts, weight), progress)
+            summaries = await lead(runs, one, plan, Drawn(drawn, parts, weight), progress)
         else:
             with shared(plan) as path:
                 work = _Work(runs, one, path, weight, progress, ordered=bool(plan.budgets))
-                columns = await work.through(drawn, parts)
-    summing = runs.sum_up(one, columns, found, Told(pilot=plan.pilot, history=plan.history))
+                summaries = await work.through(drawn, parts)
+    summing = runs.sum_up(one, summaries, found, Told(pilot=plan.pilot, history=plan.history))
     outcome, _ = await asyncio.gather(summing, runs.shown(one, progress.done, progress))
     return Found(progress.done, with_member(outcome, "pilot", piloted.summary()) if piloted else outcome)
 
@@ -248,10 +247,10 @@ class _Work:
         self._running: deque[tuple[Unit, asyncio.Task[Done]]] = deque()
         self._left: asyncio.Task[bytes] | None = None
         self._units = 0
-        self._columns: dict[int, pa.Table] = {}
+        self._summaries: dict[int, bytes] = {}
 
-    async def through(self, drawn: Window, parts: Sequence[Slice]) -> list[pa.Table]:
-        """The columns of every unit's results that the summary reads."""
+    async def through(self, drawn: Window, parts: Sequence[Slice]) -> list[bytes]:
+        """What the summary reads of every unit's results, packed."""
         runs, one, first_row = self._runs, self._one, 0
         constants = {"experiment_id": one.id, "organization_id": one.organization_id, "project_id": one.project_id}
         try:
@@ -268,7 +267,7 @@ class _Work:
         except BaseExceptionGroup as group:
             # What ended the work; callers expect it bare.
             raise group.exceptions[0] from None
-        return [self._columns[number] for number in sorted(self._columns)]
+        return [self._summaries[number] for number in sorted(self._summaries)]
 
     async def _finish(self, tasks: asyncio.TaskGroup) -> None:
         unit, task = self._running.popleft()
@@ -286,7 +285,7 @@ class _Work:
         return state
 
     async def _publish(self, number: int, done: Done) -> None:
-        self._columns[number] = pa.ipc.open_stream(done.summary).read_all()
+        self._summaries[number] = done.summary
         await self._runs.publish(self._one, number, done)
         await self._progress.add(done.rows)
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from modelux.events.v1.experiment_pb2 import ExperimentCommand
 from modelux_bus.base import BusUnavailable, Message
 from modelux_contracts import codec
@@ -87,8 +85,8 @@ class Part:
                 log.info("unit %d of experiment %s is somebody else's now", claimed.unit, self.one.id)
 
 
-async def lead(runs: Runs, one: Experiment, plan: Plan, drawn: Drawn, progress: Progress) -> list[pa.Table]:
-    """Shares a run and takes part in it: the columns of every unit's results that the summary reads, in order. Raises
+async def lead(runs: Runs, one: Experiment, plan: Plan, drawn: Drawn, progress: Progress) -> list[bytes]:
+    """Shares a run and takes part in it: what the summary reads of every unit's results, packed and in order. Raises
     `Stopped`, and as `Part.work`.
     """
     run = Shared(one.id, one.epoch, drawn.window.share_ppm, drawn.weight, bool(plan.budgets))
@@ -100,12 +98,12 @@ async def lead(runs: Runs, one: Experiment, plan: Plan, drawn: Drawn, progress: 
             async with asyncio.TaskGroup() as tasks:
                 beside = (part.beat(), _until_cancelled(part), _invite(runs, one, run, plan))
                 mine = [tasks.create_task(each) for each in beside]
-                columns = await _gather(runs, part, len(drawn.parts), progress)
+                summaries = await _gather(runs, part, len(drawn.parts), progress)
                 for task in mine:
                     task.cancel()
         except BaseExceptionGroup as group:
             raise _bare(group) from None
-    return columns
+    return summaries
 
 
 async def help_out(runs: Runs, enough: Callable[[], bool]) -> None:
@@ -161,24 +159,20 @@ async def _until_cancelled(part: Part) -> None:
         await asyncio.sleep(_LOOK_S)
 
 
-async def _gather(runs: Runs, part: Part, units: int, progress: Progress) -> list[pa.Table]:
-    """What came of all units, in order; what they left is replayed here, each after the one before."""
-    columns, state = [], b""
+async def _gather(runs: Runs, part: Part, units: int, progress: Progress) -> list[bytes]:
+    """What the summary reads of all units, in order; what they left is replayed here, each after the one before."""
+    summaries, state = [], b""
     for number in range(units):
         while (found := await runs.units.finished(part.run, number)) is None:
             await asyncio.sleep(_LOOK_S)
-        columns.append(_read(found.summary))
+        summaries.append(found.summary)
         await progress.add(found.rows)
         if found.left:
             done, state = await runs.pool.run(run_left, part.unit(found.claimed), found.left, state)
-            columns.append(_read(done.summary))
+            summaries.append(done.summary)
             await runs.publish(part.one, 2 * number + 1, done)
             await progress.add(done.rows)
-    return columns
-
-
-def _read(stream: bytes) -> pa.Table:
-    return pa.ipc.open_stream(stream).read_all()
+    return summaries
 
 
 def _bare(group: BaseExceptionGroup[BaseException]) -> BaseException:

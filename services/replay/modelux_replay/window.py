@@ -15,13 +15,18 @@ from modelux_replay.statements import sql
 from modelux_store.analytics import Analytics
 
 SLICE_ROWS = 5_000
-"""Fewer would have ClickHouse unpack the same granules again and again."""
+"""Fewer would have ClickHouse unpack the same granules again and again: one holds about so many rows, in order of hour
+and request id.
+"""
+LARGE_SLICE_ROWS = 20_000
+_SLICES = 16
+"""A long window is cut into so many slices at least, so that workers end at about the same time."""
 MOST_CALLS = 200_000
 """Of a longer history an even draw is taken."""
 BEFORE_US = 24 * 3600 * 1_000_000
 """How far before the window calls are evidence."""
 _DRAWS = 1_000_000
-_MINUTE_US, _SHORTEST_US = 60_000_000, 1_000
+_HOUR_US, _MINUTE_US, _SHORTEST_US = 3_600_000_000, 60_000_000, 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +86,12 @@ async def count_rows(analytics: Analytics, window: Window) -> Count:
 
 
 async def read_slices(analytics: Analytics, window: Window) -> list[Slice]:
-    """The window cut into parts of about `SLICE_ROWS` rows, at full minutes and finer where many came in one. Raises
-    `Unavailable`.
+    """The window cut into parts of about `SLICE_ROWS` rows, larger ones where it has many, at full hours or minutes and
+    finer where many came in one. Raises `Unavailable`.
     """
-    return list(slices(await _buckets(analytics, window, _MINUTE_US), window))
+    buckets = await _buckets(analytics, window, _MINUTE_US)
+    rows = sum(count for _, count in buckets)
+    return list(slices(buckets, window, min(max(rows // _SLICES, SLICE_ROWS), LARGE_SLICE_ROWS)))
 
 
 async def _buckets(analytics: Analytics, window: Window, bucket_us: int) -> list[tuple[int, int]]:
@@ -103,15 +110,20 @@ async def _buckets(analytics: Analytics, window: Window, bucket_us: int) -> list
     return buckets
 
 
-def slices(buckets: Sequence[tuple[int, int]], window: Window) -> Iterator[Slice]:
+def slices(buckets: Sequence[tuple[int, int]], window: Window, most_rows: int = SLICE_ROWS) -> Iterator[Slice]:
     """The parts, given the rows of all buckets that hold some, by their start in microseconds since the epoch. Buckets
-    without rows belong to a neighbour.
+    without rows belong to a neighbour. A part ends at the last full hour that leaves it half full, since ClickHouse
+    keeps the rows of an hour together.
     """
     start_us, rows = window.start_us, 0
+    hour_us, before = start_us, 0
     for bucket_us, count in buckets:
-        if rows and rows + count > SLICE_ROWS:
-            yield Slice(start_us, bucket_us, rows)
-            start_us, rows = bucket_us, 0
+        if bucket_us // _HOUR_US > hour_us // _HOUR_US:
+            hour_us, before = bucket_us - bucket_us % _HOUR_US, rows
+        while rows and rows + count > most_rows:
+            end_us, inside = (hour_us, before) if 2 * before >= most_rows else (bucket_us, rows)
+            yield Slice(start_us, end_us, inside)
+            start_us, rows, before = end_us, rows - inside, 0
         rows += count
     if rows:
         yield Slice(start_us, window.end_us, rows)

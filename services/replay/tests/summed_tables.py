@@ -35,4 +35,4 @@ def result(number: int, evidence: str = "observed", **fields: Any) -> Row:
 def summed(rows: Iterable[Mapping[str, Any]], told: Told = ROUTING_ONLY, seed: int = 1) -> Any:
     """The summary as the API has it."""
     table = pa.Table.from_pylist([dict(row) for row in rows], RESULTS).select(SUMMARY_COLUMNS)
-    return json.loads(sum_up(stream_of(table), seed, len(table), 0, told).summary_json)
+    return json.loads(sum_up([stream_of(table)], seed, len(table), 0, told).summary_json)

@@ -26,13 +26,13 @@ from modelux_replay.units import Shared, Units
 from modelux_replay.window import Slice
 from modelux_store.outbox import relay
 
-ROWS, UNITS = 2_000, 10
+ROWS, UNITS = 2_000, 11  # ten, had none to end at a full hour
 DONE = Done(5, (), b"summary", b"left")
 
 
 @pytest.fixture(autouse=True)
 def small_units(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(window, "SLICE_ROWS", ROWS // UNITS)
+    monkeypatch.setattr(window, "SLICE_ROWS", ROWS // 10)
 
 
 @dataclass

@@ -150,13 +150,13 @@ def test_runs_of_which_rows_are_drawn_are_no_claim() -> None:
 def test_an_event_carries_the_numbers() -> None:
     rows = pa.Table.from_pylist([result(n) for n in range(200)], RESULTS).select(SUMMARY_COLUMNS)
     event = ExperimentCompleted()
-    sum_up(stream_of(rows), 1, 200).tell(event)
+    sum_up([stream_of(rows)], 1, 200).tell(event)
     assert event.cost_delta_percent == pytest.approx(-60, abs=0.01)
     assert (event.coverage, event.sentence.split(" [")[0]) == (1.0, "cheaper by 60 %")
 
 
 def test_nothing_came_in() -> None:
-    outcome = sum_up(b"", 1, 10, 2, Told(True, CAP))
+    outcome = sum_up([], 1, 10, 2, Told(True, CAP))
     assert outcome.sentence.startswith("nothing to compare")
     event = ExperimentCompleted()
     outcome.tell(event)

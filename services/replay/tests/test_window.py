@@ -37,6 +37,15 @@ def test_slices_hold_every_row_once_in_order(minutes: list[tuple[int, int]]) -> 
         assert each.rows <= SLICE_ROWS or len(inside) == 1
 
 
+def test_slices_end_at_full_hours_where_they_can() -> None:
+    whole = Window("org", "proj", 0, 8 * 60 * MINUTE_US)
+    busy = [(minute * MINUTE_US, 40) for minute in range(8 * 60)]
+    found = list(slices(busy, whole, 5_000))
+    assert [each.end_us // MINUTE_US for each in found] == [120, 240, 360, 480]
+    crowded = [(minute * MINUTE_US, 100) for minute in range(120)]
+    assert [each.rows for each in slices(crowded, whole, 5_000)] == [5_000, 5_000, 2_000]
+
+
 @given(st.integers(0, 10**9), st.integers(1, 10**7))
 def test_the_share_draws_about_as_many_as_are_allowed(rows: int, most: int) -> None:
     share = share_for(rows, most)

@@ -68,16 +68,16 @@ async def _written(
     runs: Runs, one: Experiment, chunks: Sequence[Chunk], drawn: pa.Table, known: _Window, progress: Progress
 ) -> Found:
     """Publishes the rows with what came of them, and sums up."""
-    columns, rows = [], 0
+    summaries, rows = [], 0
     for number, chunk in enumerate(chunks):
         done = await _gathered(runs, one, chunk, drawn)
         await runs.publish(one, number, done)
-        columns.append(pa.ipc.open_stream(done.summary).read_all())
+        summaries.append(done.summary)
         rows += done.rows
     embedder = " and ".join(await runs.pairs.embedders(one.id))
     levels = thresholds(one.spec.criteria_json)
     told = Told(with_responses=True, stopped=known.stopped, embedder=embedder, levels=levels)
-    outcome = await runs.sum_up(one, columns, known.found, told)
+    outcome = await runs.sum_up(one, summaries, known.found, told)
     await runs.shown(one, rows, progress)
     await runs.calls_logged(one, progress)
     sampling = {
@@ -88,21 +88,18 @@ async def _written(
         "not_askable": known.found.rows - known.askable,
     }
     outcome = with_member(outcome, "sampling", sampling)
-    check = await _checked(runs, one, chunks, columns, known.plan)
+    check = await _checked(runs, one, chunks, summaries, known.plan)
     return Found(rows, with_member(outcome, "projection_check", check) if check else outcome, known.stopped)
 
 
 async def _checked(
-    runs: Runs, one: Experiment, chunks: Sequence[Chunk], columns: Sequence[pa.Table], plan: Plan
+    runs: Runs, one: Experiment, chunks: Sequence[Chunk], summaries: Sequence[bytes], plan: Plan
 ) -> Mapping[str, object] | None:
     """How near the simulation of the rows came to their calls."""
     if not chunks:
         return None
-    said, came = (
-        stream_of(pa.concat_tables([table.select(SUMMARY_COLUMNS) for table in tables]).unify_dictionaries())
-        for tables in ([chunk.outlook() for chunk in chunks], columns)
-    )
-    return await runs.pool.run(projection_check, said, came, plan.history, one.seed)
+    said = [stream_of(chunk.outlook().select(SUMMARY_COLUMNS)) for chunk in chunks]
+    return await runs.pool.run(projection_check, said, summaries, plan.history, one.seed)
 
 
 def with_member(outcome: Outcome, name: str, value: Mapping[str, object]) -> Outcome:

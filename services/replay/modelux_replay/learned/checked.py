@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 
@@ -13,16 +15,18 @@ from modelux_replay.learned.calibration import Ratios
 from modelux_replay.summary.costs import routes_of
 from modelux_replay.summary.remaining import Projected, remaining
 from modelux_replay.summary.shapes import NANO, Json, estimate
-from modelux_replay.summary.table import floats, ints, text
+from modelux_replay.summary.table import floats, ints, joined, text
 
 
-def projection_check(simulated: bytes, called: bytes, history: pa.Table | None, seed: int) -> Json | None:
+def projection_check(
+    simulated: Sequence[bytes], called: Sequence[bytes], history: pa.Table | None, seed: int
+) -> Json | None:
     """Arrow streams of the same rows in the same order, with `pool.SUMMARY_COLUMNS`, before and after their calls.
 
     Over the rows that were projected and then called; None where there are none. A cost's interval is what the tokens
     leave in doubt: of the same rows nothing else differs.
     """
-    before, after = (pa.ipc.open_stream(each).read_all() for each in (simulated, called))
+    before, after = joined(simulated), joined(called)
     both = _is(before, "evidence", "projected") & _is(after, "evidence", "observed")
     before, after = (table.filter(pa.array(both)) for table in (before, after))
     if not len(before):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -24,7 +24,7 @@ from modelux_replay.summary.costs import bounds, projection
 from modelux_replay.summary.off_policy import from_splits
 from modelux_replay.summary.per_run import per_run
 from modelux_replay.summary.shapes import UNITS, Json
-from modelux_replay.summary.table import Read, nothing, read
+from modelux_replay.summary.table import Read, joined, nothing, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +73,15 @@ class Outcome:
 ROUTING_ONLY = Told()
 
 
-def sum_up(stream: bytes, seed: int, rows_in_window: int, excluded: int = 0, told: Told = ROUTING_ONLY) -> Outcome:
-    """`stream` is an Arrow stream with `pool.SUMMARY_COLUMNS`; empty where there were no rows.
+def sum_up(
+    streams: Sequence[bytes], seed: int, rows_in_window: int, excluded: int = 0, told: Told = ROUTING_ONLY
+) -> Outcome:
+    """`streams` are Arrow streams with `pool.SUMMARY_COLUMNS`; none where there were no rows.
 
     `excluded`: requests of the window that cannot be compared. Where the run was stopped, every interval is one of a
     confidence sequence.
     """
-    table = pa.ipc.open_stream(stream).read_all() if stream else None
+    table = joined(streams) if streams else None
     found = nothing() if table is None else read(table, with_responses=told.with_responses)
     confidence = anytime(found.called, found.to_call) if told.stopped else 0.95
     ratios = Ratios.of(told.pilot, told.history, seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,11 @@ from experiment_core.answers import Pairs
 from experiment_core.arrays import Bools, Floats, Ints
 from experiment_core.rows import EVIDENCE, NOT_EVALUABLE, OBSERVED, REUSED, Rows, Side
 from experiment_core.stopping import carried
+
+
+def joined(streams: Sequence[bytes]) -> pa.Table:
+    """The tables of these Arrow streams, at least one, as one."""
+    return pa.concat_tables([pa.ipc.open_stream(each).read_all() for each in streams]).unify_dictionaries()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
