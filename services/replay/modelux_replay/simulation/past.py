@@ -41,7 +41,7 @@ class Past:
         columns, moments = _columns(calls, own), _moments(calls)
         telling = np.flatnonzero(_telling(columns))
         columns, moments = columns.take(telling), moments[telling]
-        self._codes = {called[code]: code for code in np.unique(columns.target).tolist()}
+        self._codes = {called[code]: code for code in np.flatnonzero(np.bincount(columns.target)).tolist()}
         for place, pair in enumerate(_several(self._codes), len(called)):
             self._codes.setdefault((*pair, ""), place)
         more = np.array([self._codes.get((model, provider, ""), UNKNOWN) for model, provider, _ in called], np.int64)
@@ -189,8 +189,8 @@ def _circuits(calls: Calls, moments: Ints) -> Iterator[tuple[int, tuple[Sequence
 def _in_time(calls: Calls, moments: Ints) -> Ints:
     """Row numbers by moment, and at one moment by kind and latency."""
     order = np.argsort(moments, kind="stable")
-    same = np.flatnonzero(np.diff(moments[order]) == 0)
-    tied = np.union1d(same, same + 1)
+    same = np.diff(moments[order]) == 0
+    tied = np.flatnonzero(np.concatenate((same, [False])) | np.concatenate(([False], same)))
     rows = order[tied]
     kinds = np.take(_ALPHABET, calls.kind[rows], mode="clip")
     order[tied] = rows[np.lexsort((calls.latency_ms[rows], kinds, moments[rows]))]
