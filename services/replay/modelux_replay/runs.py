@@ -10,8 +10,6 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-import pyarrow as pa
-
 from modelux.config.v1.snapshot_pb2 import Snapshot
 from modelux.events.v1.experiment_pb2 import ExperimentResults
 from modelux_bus.base import Bus, BusUnavailable, Message
@@ -28,7 +26,7 @@ from modelux_replay.candidates import documents
 from modelux_replay.caps import Caps
 from modelux_replay.experiments import Changed, Experiment, Experiments, Status, completed_event
 from modelux_replay.learned.history import Asking, read_history, splits_of
-from modelux_replay.plan import Document, Plan, Prepare
+from modelux_replay.plan import CALLS, Document, Plan, Prepare
 from modelux_replay.pool import Done, Pool, Unit, run_left, run_unit, shared
 from modelux_replay.progress import Found, Progress, Stopped
 from modelux_replay.sharing import Drawn, lead
@@ -158,9 +156,12 @@ class Runs:
 
     async def plan(self, one: Experiment, whole: Window) -> Plan:
         """What the simulation of an experiment knows beside the rows. Raises `Unavailable`."""
-        plan = plan_of(one, await window.read_calls(self.analytics, whole))
+        plan = plan_of(one)
         asking = Asking(one.id, one.created_at_us, plan.stratum_tag, splits_of(plan.versions))
-        return replace(plan, history=await read_history(self.analytics, whole, asking))
+        calls, history = await asyncio.gather(
+            window.read_calls(self.analytics, whole), read_history(self.analytics, whole, asking)
+        )
+        return replace(plan, calls=calls, history=history)
 
     async def publish(self, one: Experiment, number: int, done: Done) -> None:
         """Tells the rows of a unit. Raises `BusUnavailable`."""
@@ -290,8 +291,10 @@ class _Work:
         await self._progress.add(done.rows)
 
 
-def plan_of(one: Experiment, calls: pa.Table) -> Plan:
-    """What the simulation of an experiment knows beside the rows, from what was stored when it was created."""
+def plan_of(one: Experiment) -> Plan:
+    """What the simulation of an experiment knows beside the rows, as far as it was stored when it was created: without
+    calls.
+    """
     snapshot = Snapshot.FromString(one.configuration)
     slug, _, version = one.candidate_reference.removeprefix("@").rpartition(":")
     return Plan(
@@ -303,7 +306,7 @@ def plan_of(one: Experiment, calls: pa.Table) -> Plan:
         credentials=configuration.credentials(snapshot),
         prices=configuration.prices(snapshot),
         budgets=tuple(budget.SerializeToString(deterministic=True) for budget in snapshot.budgets),
-        calls=calls,
+        calls=CALLS.empty_table(),
         run_tag=one.spec.run_tag,
     )
 

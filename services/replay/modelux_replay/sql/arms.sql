@@ -9,7 +9,7 @@ ORDER BY cityHash64(request_id), request_id
 LIMIT {most:UInt32} BY arm
 
 -- columns: of requests that a proxy served under the version, each with the arm that it fell on
-JSONExtractString(trace, 'path', 1, 'chose') AS arm, toUnixTimestamp64Micro(started_at) AS started_us, outcome = 'ok' AS ok,
+arm, toUnixTimestamp64Micro(started_at) AS started_us, outcome = 'ok' AS ok,
     latency_us, cost_nano
 FROM requests_once
 WHERE organization_id = {organization_id:String} AND project_id = {project_id:String} AND source = ''

@@ -18,14 +18,13 @@ WHERE organization_id = {organization_id:String} AND project_id = {project_id:St
     AND request_id IN (SELECT request_id FROM experiment_rows WHERE project_id = {project_id:String} AND evidence = 'observed')
 
 -- arms: answers of the arms of live splits, the newest of each version
-SELECT concat(config_slug, ':', toString(config_version)) AS version, JSONExtractString(trace, 'path', 1, 'chose') AS arm,
-    request_id, model, /* stratum */ AS stratum, input_tokens, output_tokens
+SELECT concat(config_slug, ':', toString(config_version)) AS version, arm, request_id,
+    model, /* stratum */ AS stratum, input_tokens, output_tokens
 FROM requests_once
 WHERE organization_id = {organization_id:String} AND project_id = {project_id:String} AND source = '' AND outcome = 'ok'
     AND started_at >= fromUnixTimestamp64Micro({start_us:Int64}, 'UTC')
     AND started_at < fromUnixTimestamp64Micro({end_us:Int64}, 'UTC')
-    AND endpoint = 'chat' AND version IN {versions:Array(String)}
-    AND JSONExtractString(trace, 'path', 1, 'policy_type') = 'ab_test'
+    AND endpoint = 'chat' AND version IN {versions:Array(String)} AND arm != ''
 ORDER BY started_at DESC, request_id
 LIMIT {most:UInt32} BY config_slug, config_version
 

@@ -34,6 +34,6 @@ SELECT cost_nano, latency_us, outcome = 'ok' AS ok FROM requests_once
 WHERE organization_id = {organization_id:String} AND project_id = {project_id:String} AND source = ''
     AND config_slug = {slug:String} AND config_version = {version:Int32} AND outcome IN ('ok', 'error')
     AND started_at >= fromUnixTimestamp64Micro({at_us:Int64}, 'UTC')
-    AND ({arm:String} = '' OR JSONExtractString(trace, 'path', 1, 'chose') = {arm:String})
+    AND ({arm:String} = '' OR arm = {arm:String})
 ORDER BY started_at, request_id
 LIMIT {most:UInt32}
