@@ -79,7 +79,9 @@ class Rows:
         return np.not_equal(self.baseline.model, self.candidate.model)
 
     def take(self, kept: Bools) -> Rows:
-        """The rows that `kept` marks."""
+        """The rows that `kept` marks: these themselves where it marks all."""
+        if kept.all():
+            return self
         return Rows(
             self.baseline.take(kept),
             self.candidate.take(kept),

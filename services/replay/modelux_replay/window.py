@@ -18,7 +18,7 @@ SLICE_ROWS = 5_000
 """Fewer would have ClickHouse unpack the same granules again and again: one holds about so many rows, in order of hour
 and request id.
 """
-LARGE_SLICE_ROWS = 20_000
+LARGE_SLICE_ROWS = 10_000
 _SLICES = 16
 """A long window is cut into so many slices at least, so that workers end at about the same time."""
 MOST_CALLS = 200_000
