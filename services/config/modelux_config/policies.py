@@ -67,7 +67,7 @@ async def check_dependents(scope: Scope, project_id: str, slug: str, policy: Pol
     """Before `policy` becomes what `@slug` means: every active policy of the project must still hold (422)."""
     actives = await scope.rows("versions", "actives", project_id=project_id)
     policies = {cast(str, row["slug"]): stored(row) for row in actives} | {slug: policy}
-    known = await _with_pinned(scope, project_id, policies)
+    known = await _with_pinned(scope, project_id, policies, own_slug=slug)
     for name, each in policies.items():
         try:
             validate(each, known, slug=name)
@@ -100,7 +100,7 @@ def credential_ids(document: object, path: str = "") -> Iterator[tuple[str, str]
 
 
 async def _with_pinned(
-    scope: Scope, project_id: str, actives: Mapping[str, Policy], *others: Policy
+    scope: Scope, project_id: str, actives: Mapping[str, Policy], *others: Policy, own_slug: str = ""
 ) -> Mapping[str, Policy]:
     known = dict(actives)
     waiting = [*actives.values(), *others]
@@ -108,7 +108,8 @@ async def _with_pinned(
         for _, ref in references(waiting.pop()):
             if ref.version is None or ref.key in known:
                 continue
-            row = await scope.row("versions", "pinned", project_id=project_id, slug=ref.slug, version=ref.version)
+            asked = {"slug": ref.slug, "version": ref.version, "own_slug": own_slug}
+            row = await scope.row("versions", "pinned", project_id=project_id, **asked)
             if row is not None:
                 known[ref.key] = stored(row)
                 waiting.append(known[ref.key])

@@ -237,6 +237,13 @@ async def test_an_archived_config_rests_until_it_is_restored(acme: Tenant) -> No
     assert (await acme.version(config.id, OTHER, activate=True)).active_version == 2
 
 
+async def test_a_split_over_its_own_versions_is_restored_too(acme: Tenant) -> None:
+    config = await acme.config("main")
+    await acme.version(config.id, split("@main:1"), activate=True)
+    await acme("ArchiveRoutingConfig", id=config.id, archived=True)
+    assert not (await acme("ArchiveRoutingConfig", id=config.id, archived=False)).routing_config.archived
+
+
 async def test_lists_filter_by_project_and_slug(acme: Tenant) -> None:
     await acme.config("one")
     await acme.config("two", SINGLE)

@@ -12,11 +12,11 @@ JOIN config.routing_config_versions v ON v.routing_config_id = c.id AND v.versio
 WHERE c.organization_id = %(organization_id)s AND NOT c.archived
 ORDER BY c.slug
 
--- pinned: one version by slug
+-- pinned: one version by slug; of an archived config only where it asks for itself, to be restored
 SELECT v.version, v.policy
 FROM config.routing_configs c JOIN config.routing_config_versions v ON v.routing_config_id = c.id
 WHERE c.organization_id = %(organization_id)s AND c.project_id = %(project_id)s AND c.slug = %(slug)s AND v.version = %(version)s
-  AND NOT c.archived
+  AND (NOT c.archived OR c.slug = %(own_slug)s)
 
 -- keys_bound: keys in force that may use the slug alone or among others
 SELECT id, name FROM config.proxy_keys
