@@ -28,10 +28,10 @@ run: $(READY) ## Start the product with simulated providers and demo traffic
 	$(BIN)/modelux up --demo
 
 test: $(READY) kafka ## Every test that belongs to a change
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not nightly" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not nightly" $(ARGS)
 
 test-nightly: $(READY) kafka test-compiled ## All tests, the slow ones too, and those of the compiled form
-	MODELUX_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist loadfile --timeout 1500 $(ARGS)
+	MODELUX_HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --timeout 1500 $(ARGS)
 
 check: $(READY) ## Lint, types, layers, protocol files
 	$(BIN)/ruff check .
@@ -61,7 +61,7 @@ compiled: $(READY) ## Copy the packages to build/compiled, their hot path compil
 	$(BIN)/python packaging/compile.py
 
 test-compiled: compiled ## The tests of what is compiled, against the compiled form
-	PYTHONPATH=$(CURDIR)/build/compiled $(BIN)/python -m pytest -n 2 --dist loadfile -m "not nightly" $(COMPILED_TESTS) \
+	PYTHONPATH=$(CURDIR)/build/compiled $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not nightly" $(COMPILED_TESTS) \
 	  $(INTERPRETED_TESTS) $(ARGS)
 
 bench-proxy: compiled ## One JSON line: the proxy against nginx on one core

@@ -123,7 +123,7 @@ async def test_a_process_that_dies_between_any_two_steps_buys_nothing_twice(samp
 async def test_a_database_that_comes_and_goes_costs_no_row_and_buys_nothing_twice(sampler, seed):
     rows = 60
     draw = random.Random(seed)
-    async with sampler(silent_s=1.0, wrapped=lambda units: Flaky(units, draw)) as it:
+    async with sampler(silent_s=2.0, wrapped=lambda units: Flaky(units, draw)) as it:
         for number in range(rows):
             it.log.add(number)
         await Units(it.database).put(units_of(rows))
