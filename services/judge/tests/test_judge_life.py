@@ -27,7 +27,7 @@ async def test_a_run_judges_each_pair_in_both_orders_and_tells_what_that_means_f
         assert traffic["worse"]["value"] == pytest.approx(20 / 110, abs=0.01)
         assert traffic["worse"]["lower"] < 20 / 110 < traffic["worse"]["upper"]
         assert (summary["orders"]["consistency"]["value"], summary["orders"]["pairs_in_both"]) == (1.0, 50)
-        assert summary["canaries"]["trustworthy"] is True
+        assert summary["canaries"]["trustworthy"] is True, summary["canaries"]
         assert summary["stopped_early"] is False
         told = await it.verdicts(found.id)
         assert len(told) == 100

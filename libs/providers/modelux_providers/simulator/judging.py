@@ -17,8 +17,8 @@ from modelux_providers.simulator.words import Ask, draw
 
 _FENCED = re.compile(r"^\[([0-9a-f]+) begin (\S+)\]\n(.*?)\n\[\1 end \2\]$", re.DOTALL | re.MULTILINE)
 _MARK = re.compile(r"\[\[quality (\d+)\]\]")
-_BEGS = re.compile(r"\b(?:evaluator|rubric|verdict|plagiarised)\b|^SYSTEM:", re.MULTILINE)
-"""How an answer asks to be preferred, which makes it the worse one."""
+_BEGS = re.compile(r"\b(?:evaluator|rubric|verdict|plagiarised|Jury|evalúa)\b|评审|^SYSTEM:", re.MULTILINE)
+"""How an answer asks to be preferred, in the languages of canaries, which makes it the worse one."""
 _ALIKE = 0.6
 """Share of the words of both that makes two answers equally good."""
 

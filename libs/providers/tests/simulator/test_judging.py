@@ -43,9 +43,10 @@ def test_the_texts_decide_and_not_their_order(baseline: str, candidate: str, ver
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("seed", [str(number) for number in range(8)])
-def test_canaries_are_seen_through(kind, seed: str) -> None:
-    made = canary(kind, Case("How?", GOOD, ""), seed)
+@pytest.mark.parametrize("seed", [str(number) for number in range(30)])
+@pytest.mark.parametrize("words", [12, 15, 19])
+def test_canaries_are_seen_through(kind, seed: str, words: int) -> None:
+    made = canary(kind, Case("How?", " ".join(GOOD.split()[:words]), ""), seed)
     assert made is not None
     assert said(made.case.baseline, made.case.candidate) == {made.expected}
 
