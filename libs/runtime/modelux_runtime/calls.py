@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from contextlib import suppress
 from typing import TypeVar
 
 import grpc
@@ -19,6 +21,8 @@ A = TypeVar("A", bound=Message)
 
 PROBLEM_KEY = "modelux-problem-bin"
 """Trailing metadata that holds a serialised `ProblemDetail`."""
+_BACK_S = 1.0
+"""How long a call waits for a service that could not be reached before."""
 _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 _STATUS = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -39,7 +43,8 @@ async def call(
     """Calls the operation that `request` belongs to (`CreateProjectRequest` -> `CreateProject`) of a service, named in
     full.
 
-    Raises `ProblemError`: what the service refused, or 503 while it cannot be reached or does not answer in time.
+    Raises `ProblemError`: what the service refused, or 503 while it cannot be reached or does not answer in time. One
+    that was away at the last look gets a moment to be back: it may just have started.
     """
     operation = request.DESCRIPTOR.name.removesuffix("Request")
     method = channel.unary_unary(
@@ -47,6 +52,9 @@ async def call(
         request_serializer=type(request).SerializeToString,
         response_deserializer=answer.FromString,
     )
+    if channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(channel.channel_ready(), _BACK_S)
     try:
         return await method(request, timeout=timeout_s)
     except grpc.aio.AioRpcError as error:
