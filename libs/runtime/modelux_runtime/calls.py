@@ -22,7 +22,7 @@ A = TypeVar("A", bound=Message)
 PROBLEM_KEY = "modelux-problem-bin"
 """Trailing metadata that holds a serialised `ProblemDetail`."""
 _BACK_S = 1.0
-"""How long a call waits for a service that could not be reached before."""
+"""How long a call waits for a service that could not be reached before; channels try again more often than that."""
 _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
 _STATUS = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -86,6 +86,7 @@ def _problem(service: str, operation: str, error: grpc.aio.AioRpcError) -> Probl
         except DecodeError:
             log.exception("the problem of %s cannot be read", operation)
     if error.code() in _AWAY:
+        log.warning("%s: %s, %s", operation, error.code().name, error.details())
         hint = f"Try again in a few seconds; see /readyz and the logs of the {name} service."
         return Problem(503, f"{name}_unavailable", "Not available", f"The {name} service cannot be reached.", hint)
     log.error("%s failed with %s: %s", operation, error.code().name, error.details())
