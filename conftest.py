@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from modelux_runtime.settings import child_environment
+
+sys.path.insert(0, str(Path(__file__).parent / "tests"))
+
+from engines import clickhouse, new_analytics, new_database, postgres
+
+__all__ = ["clickhouse", "new_analytics", "new_database", "postgres"]
 
 CASES = 61
 """Behaviours in the protocol checklist that `tests/conformance` follows."""

@@ -40,7 +40,7 @@ from modelux_proxy.rate_limits import RateLimits
 from routing_core.health import Registry
 
 T = TypeVar("T")
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 class Live:

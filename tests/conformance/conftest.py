@@ -42,7 +42,7 @@ from routing_core.types import Target
 from routing_core.world import Offer
 
 KEY = "mlx_sk_conformance"
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 PRICE = Price(input=150_000_000, output=600_000_000, version="test")
 ALL = frozenset({"tools", "vision", "json_schema", "logprobs", "reasoning", "embeddings"})
 PROVIDERS: Mapping[str, tuple[VendorFacts, str, tuple[str, ...]]] = {

@@ -154,7 +154,7 @@ async def test_a_callers_connection_serves_many_requests(rig):
     for number in range(3):
         data = json.dumps(CHAT | {"user": f"u{number}"}).encode()
         writer.write(rig.request(data, headers={"connection": "keep-alive"}))
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
         assert head.startswith(b"HTTP/1.1 200 OK\r\n")
         assert b"connection: close" not in head
         length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
@@ -171,9 +171,9 @@ async def test_a_body_that_waits_for_100_continue(rig):
     head, body = whole[: -len(data)], whole[-len(data) :]
     reader, writer = await asyncio.open_connection("127.0.0.1", rig.port)
     writer.write(head)
-    assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30) == b"HTTP/1.1 100 Continue\r\n\r\n"
     writer.write(body)
-    assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert (await asyncio.wait_for(reader.read(), 30)).startswith(b"HTTP/1.1 200 OK\r\n")
     writer.close()
 
 

@@ -165,7 +165,7 @@ class Live:
 
     async def idle(self) -> None:
         """Waits until every request has ended, those too whose caller has left."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.server.in_flight:
                 await asyncio.sleep(0.01)
 

@@ -148,7 +148,7 @@ def balanced(product: Product, budget_id: str, run_id: str, within_s: float = 40
 def events(product: Product, topic: Topic, kind: type[E], budget_id: str) -> list[E]:
     """All messages of a topic on the bus that are about a budget."""
     sql = "SELECT value FROM bus.record JOIN bus.topic t ON t.id = topic_id WHERE t.name = %s ORDER BY record.offset"
-    with psycopg.connect(product.environment("config")["MODELUX_DATABASE_URL"], connect_timeout=5) as connection:
+    with psycopg.connect(product.environment("config")["MODELUX_DATABASE_URL"], connect_timeout=30) as connection:
         found = [codec.decode(kind, bytes(value)) for (value,) in connection.execute(sql, [topic.name])]
     return [event for event in found if getattr(event, "budget_id", "") == budget_id]
 

@@ -9,14 +9,9 @@ from stack import data_folder
 from modelux_providers.simulator.process import spawn
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize(
-    "comes_back",
-    [
-        pytest.param(True, id="and comes back"),
-        pytest.param(False, id="and never comes back", marks=pytest.mark.nightly),
-    ],
-)
+@pytest.mark.parametrize("comes_back", [True, False], ids=["and comes back", "and never comes back"])
 async def test_a_cap_holds_when_a_proxy_is_killed(comes_back: bool) -> None:
     with data_folder() as folder:
         folder.mkdir(mode=0o755)

@@ -117,9 +117,9 @@ def test_no_accepted_request_is_lost_over_twenty_kills_at_random_moments(victim:
 @pytest.mark.parametrize(
     "away",
     [
-        pytest.param(("config",), id="config"),
-        pytest.param(("postgres",), id="postgres"),
-        pytest.param(("analytics",), id="analytics"),
+        pytest.param(("config",), id="config", marks=pytest.mark.nightly),
+        pytest.param(("postgres",), id="postgres", marks=pytest.mark.nightly),
+        pytest.param(("analytics",), id="analytics", marks=pytest.mark.nightly),
         pytest.param(LOST_CONTROL, id="all of them"),
     ],
 )

@@ -18,7 +18,7 @@ def product() -> Iterator[Product]:
 @pytest.mark.parametrize(
     ("count", "rps"),
     [
-        pytest.param(2_000, 100.0, id="2000"),
+        pytest.param(1_000, 100.0, id="1000"),
         pytest.param(20_000, 150.0, id="20000", marks=[pytest.mark.nightly, pytest.mark.timeout(900)]),
     ],
 )

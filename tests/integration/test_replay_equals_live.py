@@ -11,10 +11,10 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 import pytest
+from engines import NewUrl
 from live_budgets import BUDGETS, budget_asks, live_spending
 from live_budgets import CONFIGS as UNDER_BUDGETS
 from live_corpus import CONFIGS, LATER, Ask, asks, scenario
@@ -22,11 +22,9 @@ from live_proxy import KEYS, Live, live_proxy
 from live_recorded import Recorded, recorded
 from live_simulated import Simulated, simulated
 
-from modelux_embedded.clickhouse import EmbeddedClickHouse, temporary_clickhouse
 from modelux_providers.catalog import PriceOverride
 from modelux_providers.simulator.server import Simulator
 from modelux_store.analytics import Analytics
-from modelux_store.migrate import migrate_clickhouse
 
 PHASE = 36
 """Requests per phase and strategy; four of them are this long."""
@@ -34,19 +32,10 @@ AT_ONCE = 6
 LEAVES_AFTER_S = 0.05
 DEARER = PriceOverride("po_1", "openai", "gpt-4o-mini", 9_000_000_000, 90_000_000_000)
 
-_databases = count(1)
-
-
-@pytest.fixture(scope="module")
-def clickhouse() -> Iterator[EmbeddedClickHouse]:
-    with temporary_clickhouse() as server:
-        yield server
-
 
 @pytest.fixture
-async def analytics(clickhouse: EmbeddedClickHouse) -> AsyncIterator[Analytics]:
-    opened = await Analytics.open(clickhouse.url.rpartition("/")[0] + f"/replay{next(_databases)}")
-    await migrate_clickhouse(opened)
+async def analytics(new_analytics: NewUrl) -> AsyncIterator[Analytics]:
+    opened = await Analytics.open(await new_analytics())
     yield opened
     await opened.close()
 

@@ -82,7 +82,7 @@ def served(product: Product, project: Project, version: int) -> list[dict[str, o
     return [row for row in rows if (row["project_id"], row["config_version"]) == (project.id, version)]
 
 
-@pytest.mark.parametrize("percent", [5, 50])
+@pytest.mark.parametrize("percent", [5, pytest.param(50, marks=pytest.mark.nightly)])
 def test_a_broken_candidate_is_rolled_back_within_100_requests(rolling: Product, percent: int) -> None:
     project, experiment = promoted(rolling, f"broken {percent}", BROKEN)
     with load(rolling, project):
@@ -108,6 +108,7 @@ def test_a_broken_candidate_is_rolled_back_within_100_requests(rolling: Product,
     assert [row["action"] for row in audited] == ["rolled_back", "stepped", "started"]
 
 
+@pytest.mark.nightly
 def test_one_that_breaks_at_half_of_the_traffic_is_rolled_back_within_100_requests(rolling: Product) -> None:
     project, experiment = promoted(rolling, "breaks late", BROKEN)
     with load(rolling, project, "sound") as said:

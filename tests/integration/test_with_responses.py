@@ -112,6 +112,7 @@ def test_a_cancelled_run_keeps_what_came_and_calls_no_more(product: Product) -> 
     assert len(calls) == found["coverage"]["evidence"]["observed"]
 
 
+@pytest.mark.nightly
 def test_a_killed_process_calls_no_row_twice(product: Product) -> None:
     killed = product.project("killed", {"strategy": "single", "model": "gpt-4o"})
     product.manage(f"/projects/{killed.id}", {"experimentSampleMin": 1}, method="PATCH")

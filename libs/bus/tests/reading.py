@@ -15,7 +15,7 @@ from modelux_bus.base import (
     Subscription,
 )
 
-DEADLINE_S = 20.0
+DEADLINE_S = 30.0
 
 
 def message(topic: str, number: int, key: str = "") -> Message:

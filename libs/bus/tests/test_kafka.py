@@ -44,6 +44,7 @@ async def publish_until_taken(bus: KafkaBus, batch: list[Message], deadline_s: f
             return failures
 
 
+@pytest.mark.nightly
 async def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_and_when_it_hangs(broker: KafkaBroker) -> None:
     bus = KafkaBus(broker.servers, QUICK)
     await bus.ensure({"t": 1})

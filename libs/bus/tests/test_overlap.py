@@ -50,7 +50,7 @@ async def lag(bus: MemoryBus) -> int:
 
 
 async def run(bus: MemoryBus, handle: Handler, stop: asyncio.Event, pace: Pace | None = None) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await consume(bus, "g", {"in": handle}, max_messages=10, max_wait_s=0.01, overlap=2, stop=stop, pace=pace)
 
 
@@ -146,7 +146,7 @@ async def test_a_partition_lost_on_the_way_is_read_again_by_its_next_holder() ->
         while len(seen) < 40:
             await asyncio.sleep(0)
         tasks.create_task(run(bus, handle, stop))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await lag(bus):
                 await asyncio.sleep(0)
         stop.set()

@@ -19,7 +19,7 @@ FOR_EVER_S = 600.0
 """A heartbeat that no test waits for: what goes before it goes because of the session."""
 PATIENT = Settings(deadline_s=5.0, alive_s=FOR_EVER_S)
 QUICK = Settings(deadline_s=5.0, alive_s=0.4)
-DEADLINE_S = 20.0
+DEADLINE_S = 30.0
 ONLY = Partition("t", 0)
 
 

@@ -19,7 +19,7 @@ def until() -> Wait:
     """Waits until a condition holds, at most five seconds."""
 
     async def wait(condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not condition():
                 await asyncio.sleep(0.01)
 

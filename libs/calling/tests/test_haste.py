@@ -94,7 +94,7 @@ async def test_there_is_always_room_for_one_and_never_for_more_than_may(naps):
         running -= 1
         haste.leave("pc", limited=most % 2 == 0)
 
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         for _ in range(50):
             group.create_task(call())
     assert (running, most) == (0, 2)
@@ -102,7 +102,7 @@ async def test_there_is_always_room_for_one_and_never_for_more_than_may(naps):
 
 async def test_who_gives_up_waiting_hands_its_place_on(haste):
     await entered(haste, 8)
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
         first, second = (group.create_task(haste.enter("pc")) for _ in range(2))
         await asyncio.sleep(0)
         haste.leave("pc")  # wakes the first, which is given up before it runs

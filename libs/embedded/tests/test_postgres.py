@@ -29,14 +29,14 @@ def folder() -> Iterator[Path]:
 
 
 def count(url: str) -> int:
-    with psycopg.connect(url, connect_timeout=5) as connection:
+    with psycopg.connect(url, connect_timeout=30) as connection:
         row = connection.execute("SELECT count(*) FROM t").fetchone()
         assert row is not None
         return int(row[0])
 
 
 def fill(url: str) -> None:
-    with psycopg.connect(url, connect_timeout=5) as connection:
+    with psycopg.connect(url, connect_timeout=30) as connection:
         connection.execute("CREATE TABLE t AS SELECT generate_series(1, 10)")
 
 
@@ -61,7 +61,7 @@ def test_a_wrong_password_is_refused(folder: Path) -> None:
     with EmbeddedPostgres(folder, fast=True) as server:
         bad = server.url.replace(server._password, "wrong")
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-            psycopg.connect(bad, connect_timeout=5)
+            psycopg.connect(bad, connect_timeout=30)
 
 
 def test_a_lost_password_file_is_replaced(folder: Path) -> None:

@@ -61,7 +61,7 @@ class MemoryLedger(LedgerServiceServicer):
 
     async def until(self, check: Any) -> None:
         """Waits until calls made `check` true."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not check():
                 self.arrived.clear()
                 await self.arrived.wait()

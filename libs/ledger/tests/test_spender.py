@@ -191,7 +191,7 @@ async def test_a_grant_whose_answer_is_lost_goes_back(ledger: MemoryLedger, star
 
 async def until_there(spender: Spender, amount: int = 1) -> None:
     """Until the ledger answered again: a refusal until then comes at once."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not isinstance(call := await spender.obtain(want(amount)), Held):
             await asyncio.sleep(0.001)
     spender.release(call)

@@ -222,7 +222,7 @@ async def test_giving_up_closes_the_connection():
             while not state.requests:
                 await asyncio.sleep(0)
             asking.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not state.closed:
                 await asyncio.sleep(0)
 

@@ -93,7 +93,7 @@ async def test_the_relay_outlives_a_bus_that_is_away(database: Database, bus: Lo
     await append(database, 1)
     async with asyncio.TaskGroup() as group:
         relay = group.create_task(outbox.relay(database, bus, poll_s=0.01))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await outbox.waiting(database):
                 await asyncio.sleep(0.01)
         relay.cancel()

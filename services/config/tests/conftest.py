@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -23,16 +23,10 @@ from modelux_config.ledger_recalls import Recalls
 from modelux_config.ledger_rpc import LedgerEdge
 from modelux_config.rpc import Edge
 from modelux_config.scope import Ports
-from modelux_embedded.postgres import EmbeddedPostgres, temporary_postgres
+from modelux_embedded.postgres import EmbeddedPostgres
 from modelux_providers.vendors import VENDORS
 from modelux_runtime.rpc import channel, serving
 from modelux_store.database import Database
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with temporary_postgres() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

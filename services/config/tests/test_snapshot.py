@@ -39,7 +39,7 @@ class Proxy:
         self.updates = 0
 
     async def step(self) -> None:
-        update = await asyncio.wait_for(anext(self.stream), 5)
+        update = await asyncio.wait_for(anext(self.stream), 30)
         self.updates += 1
         if update.HasField("snapshot"):
             self.parts = {}
@@ -161,10 +161,10 @@ async def test_a_change_by_another_replica_is_seen(acme: Tenant, installation: I
     async with asyncio.TaskGroup() as group:
         running = group.create_task(feed.run())
         updates = feed.watch(0)
-        await asyncio.wait_for(anext(updates), 5)
+        await asyncio.wait_for(anext(updates), 30)
         await acme("CreateProject", name="new")
         began = time.monotonic()
-        update = await asyncio.wait_for(anext(updates), 5)
+        update = await asyncio.wait_for(anext(updates), 30)
         assert time.monotonic() - began < 1.0
         assert [p.name for p in update.change.projects] == ["new"]
         running.cancel()

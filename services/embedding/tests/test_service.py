@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from engines import NewUrl
 from tiny_model import TinyModel
 
 from modelux.embedding.v1 import embedding_pb2 as pb
@@ -22,7 +23,6 @@ from modelux_bus.memory import MemoryBus
 from modelux_contracts import codec
 from modelux_contracts.errors import ProblemError
 from modelux_contracts.topics import EXPERIMENT_PAIRS, EXPERIMENT_SCORES, partitions
-from modelux_embedded.clickhouse import EmbeddedClickHouse, temporary_clickhouse
 from modelux_embedding.choice import Wanted, choose
 from modelux_embedding.lexical import vectors
 from modelux_embedding.service import SERVICE, EmbeddingSettings
@@ -32,17 +32,10 @@ from modelux_runtime.platform import Platform
 from modelux_runtime.rpc import channel
 from modelux_runtime.settings import InvalidSetting, PlatformSettings
 from modelux_store.analytics import Analytics
-from modelux_store.migrate import migrate_clickhouse
 from routing_core.errors import ModeluxError
 
 NAME = "modelux.embedding.v1.EmbeddingService"
 NOWHERE = "http://default:@127.0.0.1:1/none"
-
-
-@pytest.fixture(scope="module")
-def clickhouse() -> Iterator[EmbeddedClickHouse]:
-    with temporary_clickhouse() as server:
-        yield server
 
 
 class Asker:
@@ -131,11 +124,9 @@ async def test_topics_and_limits(tmp_path: Path) -> None:
             assert refused.value.problem.status == 422
 
 
-async def test_logged_prompts_like_a_text_are_found(tmp_path: Path, clickhouse: EmbeddedClickHouse) -> None:
-    url = clickhouse.url.rpartition("/")[0] + "/embedding1"
+async def test_logged_prompts_like_a_text_are_found(tmp_path: Path, new_analytics: NewUrl) -> None:
+    url = await new_analytics()
     log = await Analytics.open(url)
-    await log.create_database()
-    await migrate_clickhouse(log)
     await _logged(log, "proj", {"req_1": "reset my password", "req_2": "weather in Lisbon", "req_3": ""})
     await _logged(log, "other", {"req_4": "reset my password now"})
     async with serving(tmp_path, EmbeddingSettings(index_refresh_s=0), url) as ask:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from itertools import count
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+from engines import NewUrl
 
 from modelux.events.v1.request_pb2 import AttemptRecord, RequestCompleted, Usage
-from modelux_embedded.clickhouse import EmbeddedClickHouse, temporary_clickhouse
 from modelux_store.analytics import Analytics
 
 START_US = 1_770_000_000_000_000
 EventMaker = Callable[..., RequestCompleted]
-_numbers = count(1)
-
-
-@pytest.fixture(scope="session")
-def clickhouse() -> Iterator[EmbeddedClickHouse]:
-    with temporary_clickhouse() as server:
-        yield server
 
 
 @pytest.fixture
-async def analytics(clickhouse: EmbeddedClickHouse) -> AsyncIterator[Analytics]:
-    opened = await Analytics.open(clickhouse.url.rpartition("/")[0] + f"/ingest{next(_numbers)}")
+async def analytics(new_analytics: NewUrl) -> AsyncIterator[Analytics]:
+    opened = await Analytics.open(await new_analytics())
     yield opened
     await opened.close()
 

@@ -14,7 +14,6 @@ from modelux_contracts import codec
 from modelux_contracts.topics import EXPERIMENT_RESULTS
 from modelux_ingest.experiments import ResultsWriter
 from modelux_store.analytics import Analytics
-from modelux_store.migrate import migrate_clickhouse
 
 OWN = {"experiment_id": "sim_1", "organization_id": "org_1", "project_id": "proj_1"}
 
@@ -51,7 +50,6 @@ async def stored(analytics: Analytics) -> Sequence[tuple[object, object]]:
 
 @pytest.fixture
 async def writer(analytics: Analytics) -> ResultsWriter:
-    await migrate_clickhouse(analytics)
     return ResultsWriter(analytics)
 
 

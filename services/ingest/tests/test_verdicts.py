@@ -11,7 +11,6 @@ from modelux_contracts import codec
 from modelux_contracts.topics import JUDGE_VERDICTS
 from modelux_ingest.verdicts import COLUMNS, VerdictsWriter
 from modelux_store.analytics import Analytics
-from modelux_store.migrate import migrate_clickhouse
 
 
 def delivery(number: int = 0, **fields: object) -> Delivery:
@@ -41,7 +40,6 @@ def raw(value: bytes, number: int = 0) -> Delivery:
 
 @pytest.fixture
 async def writer(analytics: Analytics) -> VerdictsWriter:
-    await migrate_clickhouse(analytics)
     return VerdictsWriter(analytics)
 
 

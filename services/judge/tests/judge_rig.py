@@ -154,7 +154,7 @@ class Judging:
 
     async def event(self) -> JudgeCompleted:
         """The event of the first end."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not self.completed:
                 await asyncio.sleep(0.01)
         return self.completed[0]

@@ -112,7 +112,7 @@ async def test_a_process_that_dies_between_any_two_steps_buys_nothing_twice(judg
         assert {row["call_id"] for row in told} <= recorded
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(more, marks=pytest.mark.nightly) for more in (1, 2))])
 async def test_a_database_that_comes_and_goes_buys_nothing_twice_and_leaves_no_question_open(
     judge, database, analytics, seed
 ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
@@ -21,8 +21,7 @@ from modelux_config.cursors import cursors
 from modelux_config.feed import Feed
 from modelux_config.rpc import Edge
 from modelux_config.scope import Ports
-from modelux_embedded.clickhouse import EmbeddedClickHouse, temporary_clickhouse
-from modelux_embedded.postgres import EmbeddedPostgres, temporary_postgres
+from modelux_embedded.postgres import EmbeddedPostgres
 from modelux_management.admin import Admin
 from modelux_management.app import build
 from modelux_management.edge import App
@@ -31,18 +30,6 @@ from modelux_runtime.rpc import channel, serving
 from modelux_store.analytics import Analytics
 from modelux_store.database import Database
 from modelux_store.logs import Logs
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with temporary_postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def clickhouse() -> Iterator[EmbeddedClickHouse]:
-    with temporary_clickhouse() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

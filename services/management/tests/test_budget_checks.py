@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 import httpx2
 import pytest
-from config_harness import NUMBERS, Installation
+from config_harness import Installation
+from engines import NewUrl
 from hypothesis import given
 from hypothesis import strategies as st
 from management_harness import Client, charge, client_of
 
 from modelux.config.v1.admin_pb2 import BudgetAccount
 from modelux.events.v1.request_pb2 import AttemptRecord, RequestCompleted
-from modelux_embedded.clickhouse import EmbeddedClickHouse
 from modelux_ingest.rows import attempt_columns, request_columns
 from modelux_management.admin import Admin
 from modelux_management.app import build
@@ -23,7 +23,6 @@ from modelux_management.budget_reconciled import apart
 from modelux_store.analytics import Analytics
 from modelux_store.database import Database
 from modelux_store.logs import Logs
-from modelux_store.migrate import migrate_clickhouse
 
 GUARD = {"name": "runs", "scope": "tag", "scopeKey": "run_id", "each": True, "capUsd": 0.05}
 BLOCKED, DOWNGRADED = f"req_{'b' * 26}", f"req_{'d' * 26}"
@@ -66,9 +65,8 @@ class House(NamedTuple):
 
 
 @pytest.fixture
-async def house(installation: Installation, clickhouse: EmbeddedClickHouse) -> AsyncIterator[House]:
-    analytics = await Analytics.open(clickhouse.url.rpartition("/")[0] + f"/budgets{next(NUMBERS)}")
-    await migrate_clickhouse(analytics)
+async def house(installation: Installation, new_analytics: NewUrl) -> AsyncIterator[House]:
+    analytics = await Analytics.open(await new_analytics())
     app = build(Admin(installation.channel), Logs(analytics, b"key"), {"localhost"})
     transport = httpx2.ASGITransport(app=app)  # type: ignore[arg-type]
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost/manage/v1", timeout=30) as http:

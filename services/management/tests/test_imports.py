@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx2
 import pytest
-from config_harness import NUMBERS, Installation
+from config_harness import Installation
+from engines import NewUrl
 from import_exports import COMPLETION, EXPORTS, HELICONE, LANGFUSE, LITELLM, jsonl
 from management_harness import Client, client_of
 
@@ -18,14 +19,12 @@ from modelux_bus.base import Message
 from modelux_bus.consume import consume
 from modelux_bus.memory import MemoryBus
 from modelux_contracts.topics import LOG_IMPORTED, partitions
-from modelux_embedded.clickhouse import EmbeddedClickHouse
 from modelux_ingest.consumer import Writer
 from modelux_management.admin import Admin
 from modelux_management.app import build
 from modelux_management.routes.imports import UPLOAD_BYTES
 from modelux_store.analytics import Analytics
 from modelux_store.logs import Logs
-from modelux_store.migrate import migrate_clickhouse
 from modelux_store.spending import Spending
 
 CSV = b"model,input_tokens,output_tokens,latency_s\ngpt-4o,100,20,1.5\ngpt-4o,-1,20,1.5\ngpt-4o,100,20,NaN\n"
@@ -86,9 +85,8 @@ class World:
 
 
 @pytest.fixture
-async def world(installation: Installation, clickhouse: EmbeddedClickHouse) -> AsyncIterator[World]:
-    analytics = await Analytics.open(clickhouse.url.rpartition("/")[0] + f"/imports{next(NUMBERS)}")
-    await migrate_clickhouse(analytics)
+async def world(installation: Installation, new_analytics: NewUrl) -> AsyncIterator[World]:
+    analytics = await Analytics.open(await new_analytics())
     bus = ListeningBus()
     await bus.ensure(partitions())
     tenants = [await installation.tenant(name) for name in ("acme", "globex")]

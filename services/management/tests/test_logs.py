@@ -7,17 +7,16 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from config_harness import NUMBERS, Installation
+from config_harness import Installation
+from engines import NewUrl
 from management_harness import Client, client_of
 
 from modelux.events.v1.request_pb2 import AttemptRecord, RequestCompleted, Usage
-from modelux_embedded.clickhouse import EmbeddedClickHouse
 from modelux_ingest.rows import attempt_columns, request_columns
 from modelux_management.admin import Admin
 from modelux_management.app import build
 from modelux_store.analytics import Analytics
 from modelux_store.logs import Logs
-from modelux_store.migrate import migrate_clickhouse
 
 START_US = 1_775_779_200_000_000
 TRACE = {"request_id": "req_0", "policy_type": "fallback", "selected": "gpt-4o-mini:openai", "selection_reason": "x"}
@@ -71,9 +70,8 @@ def event(number: int, organization_id: str, project_id: str) -> RequestComplete
 
 
 @pytest.fixture
-async def clients(installation: Installation, clickhouse: EmbeddedClickHouse) -> AsyncIterator[tuple[Client, Client]]:
-    analytics = await Analytics.open(clickhouse.url.rpartition("/")[0] + f"/management{next(NUMBERS)}")
-    await migrate_clickhouse(analytics)
+async def clients(installation: Installation, new_analytics: NewUrl) -> AsyncIterator[tuple[Client, Client]]:
+    analytics = await Analytics.open(await new_analytics())
     tenants = [await installation.tenant(name) for name in ("acme", "globex")]
     events = [event(n, tenants[0].organization_id, tenants[0].project_id) for n in range(COUNT)]
     events.append(event(99, tenants[1].organization_id, tenants[1].project_id))

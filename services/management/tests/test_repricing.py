@@ -9,14 +9,14 @@ from typing import Any
 
 import httpx2
 import pytest
-from config_harness import NUMBERS, Installation
+from config_harness import Installation
+from engines import NewUrl
 from hypothesis import given
 from hypothesis import strategies as st
 from management_harness import Client, client_of
 
 from modelux.events.v1.request_pb2 import AttemptRecord, RequestCompleted
 from modelux.events.v1.request_pb2 import Usage as UsageRecord
-from modelux_embedded.clickhouse import EmbeddedClickHouse
 from modelux_ingest.rows import attempt_columns
 from modelux_management.admin import Admin
 from modelux_management.app import build
@@ -26,7 +26,6 @@ from modelux_providers.catalog import Catalog
 from modelux_store.analytics import Analytics
 from modelux_store.logged_usage import Used
 from modelux_store.logs import Logs
-from modelux_store.migrate import migrate_clickhouse
 from routing_core.pricing import Price, ceiling, cost
 from routing_core.types import Usage, UsageExtras
 
@@ -95,9 +94,8 @@ class History:
 
 
 @pytest.fixture
-async def history(installation: Installation, clickhouse: EmbeddedClickHouse) -> AsyncIterator[History]:
-    analytics = await Analytics.open(clickhouse.url.rpartition("/")[0] + f"/repricing{next(NUMBERS)}")
-    await migrate_clickhouse(analytics)
+async def history(installation: Installation, new_analytics: NewUrl) -> AsyncIterator[History]:
+    analytics = await Analytics.open(await new_analytics())
     tenants = [await installation.tenant(name) for name in ("acme", "globex")]
     app = build(Admin(installation.channel), Logs(analytics, b"key"), {"localhost"})
     transport = httpx2.ASGITransport(app=app)  # type: ignore[arg-type]

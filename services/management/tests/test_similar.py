@@ -13,14 +13,14 @@ import grpc
 import grpc.aio
 import httpx2
 import pytest
-from config_harness import NUMBERS, Installation
+from config_harness import Installation
+from engines import NewUrl
 from management_harness import Client, client_of
 
 from modelux.events.v1.request_pb2 import RequestCompleted
 from modelux.replay.v1 import replay_pb2 as pb
 from modelux_bus.memory import MemoryBus
 from modelux_contracts.errors import Problem
-from modelux_embedded.clickhouse import EmbeddedClickHouse
 from modelux_embedding.service import SERVICE, EmbeddingSettings
 from modelux_ingest.rows import request_columns
 from modelux_management.admin import Admin
@@ -35,7 +35,6 @@ from modelux_store.analytics import Analytics
 from modelux_store.experiment_pairs import ExperimentPairs
 from modelux_store.experiments import ExperimentRows
 from modelux_store.logs import Logs
-from modelux_store.migrate import migrate_clickhouse
 from modelux_store.prompts import Prompts
 
 START_US = 1_775_779_200_000_000
@@ -110,10 +109,9 @@ def replayed(tenant: Any) -> dict[str, list[object]]:
 
 @pytest.fixture
 async def clients(
-    installation: Installation, clickhouse: EmbeddedClickHouse, tmp_path: Path
+    installation: Installation, new_analytics: NewUrl, tmp_path: Path
 ) -> AsyncIterator[tuple[Client, Client]]:
-    analytics = await Analytics.open(clickhouse.url.rpartition("/")[0] + f"/similar{next(NUMBERS)}")
-    await migrate_clickhouse(analytics)
+    analytics = await Analytics.open(await new_analytics())
     acme, globex = [await installation.tenant(name) for name in ("acme", "globex")]
     await analytics.insert("requests", request_columns(logged(acme, PROMPTS)))
     await analytics.insert("experiment_rows", replayed(acme))

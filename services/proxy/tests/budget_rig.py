@@ -79,7 +79,7 @@ class Capped:
 
     async def ended(self, requests: int) -> Sequence[Any]:
         """The events of so many requests."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(events := self.rig.events()) < requests:
                 await asyncio.sleep(0.01)
         return events

@@ -86,7 +86,7 @@ class Rig:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.proxy_port)
         writer.write(data)
         try:
-            return await asyncio.wait_for(reader.read(), 10)
+            return await asyncio.wait_for(reader.read(), 30)
         finally:
             writer.close()
 
@@ -186,7 +186,7 @@ def until() -> Wait:
     """Waits until a condition holds, at most five seconds."""
 
     async def wait(condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not condition():
                 await asyncio.sleep(0.01)
 

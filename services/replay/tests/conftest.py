@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "config" / "tests"))
 
 import plain_simulator
 from config_harness import KEY, Installation, Tenant
+from engines import NewUrl
 from played import PlayedEmbedder
 from replay_harness import NOW, Clock, Replay, micros
 
@@ -25,8 +25,6 @@ from modelux_config.feed import Feed
 from modelux_config.rpc import Edge as ConfigEdge
 from modelux_config.scope import Ports
 from modelux_contracts.topics import EXPERIMENT_COMMANDS, EXPERIMENT_RESULTS, EXPERIMENT_SCORES, partitions
-from modelux_embedded.clickhouse import EmbeddedClickHouse, temporary_clickhouse
-from modelux_embedded.postgres import EmbeddedPostgres, temporary_postgres
 from modelux_ingest.experiments import ResultsWriter
 from modelux_providers.catalog import Catalog
 from modelux_providers.vendors import VENDORS
@@ -49,23 +47,9 @@ from modelux_replay.scheduling.schedules import Schedules
 from modelux_runtime.rpc import channel, serving
 from modelux_store.analytics import Analytics
 from modelux_store.database import Database
-from modelux_store.migrate import migrate_clickhouse, migrate_postgres
 from modelux_store.outbox import relay
 
 MOST_ROWS = 5_000
-_numbers = count(1)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with temporary_postgres() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def clickhouse() -> Iterator[EmbeddedClickHouse]:
-    with temporary_clickhouse() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")
@@ -77,18 +61,15 @@ def pool() -> Iterator[Pool]:
 
 
 @pytest.fixture
-async def database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
-    opened = await Database.open(postgres.create_database(f"replay{next(_numbers)}"))
-    for schema in ("outbox", "config", "ledger", "replay"):
-        await migrate_postgres(opened, schema)
+async def database(new_database: NewUrl) -> AsyncIterator[Database]:
+    opened = await Database.open(await new_database("outbox", "config", "ledger", "replay"))
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def analytics(clickhouse: EmbeddedClickHouse) -> AsyncIterator[Analytics]:
-    opened = await Analytics.open(clickhouse.url.rpartition("/")[0] + f"/replay{next(_numbers)}")
-    await migrate_clickhouse(opened)
+async def analytics(new_analytics: NewUrl) -> AsyncIterator[Analytics]:
+    opened = await Analytics.open(await new_analytics())
     yield opened
     await opened.close()
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -13,26 +12,15 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.append(str(Path(__file__).parents[3] / "libs" / "calling" / "tests"))
 
+from engines import NewUrl
 from sampler_rig import sampling
 
-from modelux_embedded.postgres import EmbeddedPostgres, temporary_postgres
 from modelux_store.database import Database
-from modelux_store.migrate import migrate_postgres
-
-_numbers = count(1)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with temporary_postgres() as server:
-        yield server
 
 
 @pytest.fixture
-async def database(postgres: EmbeddedPostgres) -> AsyncIterator[Database]:
-    opened = await Database.open(postgres.create_database(f"sampler{next(_numbers)}"))
-    for schema in ("outbox", "sampler"):
-        await migrate_postgres(opened, schema)
+async def database(new_database: NewUrl) -> AsyncIterator[Database]:
+    opened = await Database.open(await new_database("outbox", "sampler"))
     yield opened
     await opened.close()
 

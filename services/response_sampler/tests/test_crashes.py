@@ -119,7 +119,7 @@ async def test_a_process_that_dies_between_any_two_steps_buys_nothing_twice(samp
         assert fates["ok"] + fates["interrupted"] == rows
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(more, marks=pytest.mark.nightly) for more in (1, 2))])
 async def test_a_database_that_comes_and_goes_costs_no_row_and_buys_nothing_twice(sampler, seed):
     rows = 60
     draw = random.Random(seed)

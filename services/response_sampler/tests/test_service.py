@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc.aio
 import pytest
 from budget_books import Books
+from engines import NewUrl
 from sampler_rig import CAP, NOW_US, chat, row, unit
 
 from modelux.config.v1 import snapshot_pb2 as pb
@@ -24,7 +25,6 @@ from modelux_bus.base import Bus, Message
 from modelux_contracts import codec
 from modelux_contracts.hosts import host_of
 from modelux_contracts.topics import EXPERIMENT_CALLS, EXPERIMENT_PAIRS, EXPERIMENT_SAMPLES
-from modelux_embedded.clickhouse import EmbeddedClickHouse, temporary_clickhouse
 from modelux_ingest.rows import attempt_columns, request_columns
 from modelux_providers.simulator.server import Simulator
 from modelux_response_sampler import logged
@@ -36,7 +36,6 @@ from modelux_runtime.rpc import channel, serving
 from modelux_runtime.run import prepare
 from modelux_runtime.settings import PlatformSettings
 from modelux_store.analytics import Analytics
-from modelux_store.migrate import migrate_clickhouse
 from modelux_store.secrets import seal
 
 SECRET_KEY = bytes(range(32))
@@ -87,16 +86,14 @@ def request(number: int, **fields: object) -> RequestCompleted:
     return event
 
 
-@pytest.fixture(scope="module")
-def clickhouse() -> Iterator[EmbeddedClickHouse]:
-    with temporary_clickhouse() as server:
-        yield server
+@pytest.fixture
+async def clickhouse_url(new_analytics: NewUrl) -> str:
+    return await new_analytics()
 
 
 @pytest.fixture
-async def analytics(clickhouse: EmbeddedClickHouse) -> AsyncIterator[Analytics]:
-    opened = await Analytics.open(clickhouse.url)
-    await migrate_clickhouse(opened)
+async def analytics(clickhouse_url: str) -> AsyncIterator[Analytics]:
+    opened = await Analytics.open(clickhouse_url)
     yield opened
     await opened.close()
 
@@ -134,14 +131,14 @@ async def test_requests_are_read_as_their_policies_saw_them(analytics):
     assert found[f"req_{1:026d}"].body == chat(1)
 
 
-async def test_samples_come_in_and_calls_and_pairs_go_out(postgres, clickhouse, analytics, tmp_path: Path):
+async def test_samples_come_in_and_calls_and_pairs_go_out(postgres, clickhouse_url, analytics, tmp_path: Path):
     await fill(analytics, *(request(number) for number in range(20, 25)))
     books = Books({CAP.id: 0})
     books.rules = {CAP.id: CAP}
     config, replay = f"unix:{tmp_path}/config.sock", f"unix:{tmp_path}/replay.sock"
     settings = PlatformSettings(
         database_url=postgres.create_database("service"),
-        clickhouse_url=clickhouse.url,
+        clickhouse_url=clickhouse_url,
         bus_url="memory://response-sampler-test",
         config_url=config,
         replay_url=replay,

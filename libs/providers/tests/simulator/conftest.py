@@ -11,7 +11,7 @@ import pytest
 
 from modelux_providers.simulator.server import Simulator
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 @dataclass

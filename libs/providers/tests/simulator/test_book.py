@@ -90,7 +90,7 @@ async def test_stops_writing_when_the_peer_stops_reading(sim):
     _, writer = await asyncio.open_connection("127.0.0.1", sim.port, limit=1024)
     writer.write(request(ASK))
     last = -1
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not sim.calls() or sim.calls()[0].sent_bytes != last:
             last = sim.calls()[0].sent_bytes if sim.calls() else -1
             for _ in range(200):
