@@ -75,6 +75,8 @@ class Panel:
             )
             found = Answered("interrupted", each.call_id, 0, ((each.call_id, record.SerializeToString()),))
             await self._tell(pairs[each.place.row], each.place.presented, found, None)
+        if lost:  # it may have told of them after all, or withdrawn them; from now on it can do neither
+            self.asked = dict(await self.calls.asked(self.one.id))
 
     async def _worker(self) -> None:
         while self._queue and self._ended is None and self.decision == "undecided":

@@ -105,7 +105,7 @@ class Runs:
         asker = Asker(self.caller, project, judge, one.id, cap, hold.halt)
         panel = Panel(self.calls, self.analytics, asker, hold, one, asked)
         await panel.close_interrupted()
-        hold.spent_nano = sum(each.verdict.cost_nano for each in asked.values() if each.verdict is not None)
+        hold.spent_nano = sum(each.verdict.cost_nano for each in panel.asked.values() if each.verdict is not None)
         unasked, drawn = None, False
         while not drawn and unasked is None:
             drawn = await self._draw(one, panel)

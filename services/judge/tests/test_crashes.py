@@ -7,7 +7,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,8 +16,8 @@ from judge_rig import process_of, rows
 from test_judge_life import guide
 
 from modelux_calling.clock import Clock
-from modelux_judge.calls import Calls
-from modelux_judge.records import SILENT_US
+from modelux_judge.calls import Asked, Calls, Place
+from modelux_judge.records import SILENT_US, JudgeRun
 from modelux_providers.simulator.calls import Call
 from modelux_store.errors import Unavailable
 
@@ -129,6 +129,41 @@ async def test_a_database_that_comes_and_goes_buys_nothing_twice_and_leaves_no_q
         assert max(questions(it.calls.simulator.calls()).values()) == 1
         assert len(await it.verdicts(found.id)) == 60
         assert sum(call.cost_nano for call in it.recorded) <= 40_000_000
+
+
+class Overtaken:
+    """What a process keeps whose predecessor, only slow, withdraws all that it left open right after the first look."""
+
+    def __init__(self, kept: Calls, predecessor: JudgeRun) -> None:
+        self._kept = kept
+        self._predecessor = predecessor
+        self.withdrawn = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._kept, name)
+
+    async def asked(self, run_id: str) -> Mapping[Place, Asked]:
+        found = await self._kept.asked(run_id)
+        for each in [] if self.withdrawn else found.values():
+            if each.verdict is None:
+                await self._kept.withdraw(self._predecessor, each.place)
+                self.withdrawn += 1
+        return found
+
+
+async def test_what_a_predecessor_withdraws_late_is_asked_all_the_same(judge, database, analytics):
+    async with judge(wanted=rows("mild", 0, 12, 6)) as it:
+        made = await it.create(stratification={"mild": 12})
+        mortal = process_of(database, analytics, it.calls, lambda kept: Mortal(kept, 8, True))
+        with suppress(Died, BaseExceptionGroup):
+            await mortal.runs.run(made.id)
+        predecessor = await it.runs.records.find(made.id)
+        other = process_of(database, analytics, it.calls, lambda kept: Overtaken(kept, predecessor), later(1))
+        await other.runs.run(made.id)
+        assert other.runs.calls.withdrawn > 0
+        told = await it.verdicts(made.id)
+        assert len(told) == 24
+        assert "interrupted" not in {row["verdict"] for row in told}
 
 
 async def test_two_processes_at_once_are_one_run(judge, database, analytics):

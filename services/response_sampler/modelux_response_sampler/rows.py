@@ -72,9 +72,10 @@ class Rows:
             return True
         now_us = self.caller.clock.now_us()
         pair, record = pairs.interrupted(job.samples, row, known.call_id, logged, now_us)
-        if await self.units.interrupt(job.unit, pair, record):
+        told = await self.units.interrupt(job.unit, pair, record)
+        if told:
             self.meters.add("rows", 1, pair.outcome)
-        return True
+        return told  # else it was told after all, or withdrawn: the next look shows which
 
     async def _skip(self, job: Job, pair: ExperimentPair) -> bool:
         told = await self.units.skip(job.unit, pair)

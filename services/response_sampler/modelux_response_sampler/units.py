@@ -116,7 +116,7 @@ class Units:
         return told
 
     async def interrupt(self, unit: Unit, pair: ExperimentPair, call: bytes) -> bool:
-        """A call that an earlier process began and did not tell of. False where it told after all."""
+        """A call that an earlier process began and did not tell of. False where it told, or withdrew it, after all."""
         return await self._tell("interrupt", unit, pair, call)
 
     async def skip(self, unit: Unit, pair: ExperimentPair) -> bool:

@@ -7,7 +7,7 @@ import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from modelux.events.v1.request_pb2 import RequestCompleted
 from modelux_providers.simulator.calls import Call
 from modelux_providers.simulator.scenario import Behaviour, Scenario
 from modelux_providers.simulator.server import Simulator
-from modelux_response_sampler.units import Units
+from modelux_response_sampler.units import Known, Place, Unit, Units
 from modelux_store.errors import Unavailable
 from routing_core.ledger.meters import Meter
 
@@ -117,6 +117,50 @@ async def test_a_process_that_dies_between_any_two_steps_buys_nothing_twice(samp
         fates = await accounted(it, rows)
         assert fates["ok"] > 0
         assert fates["ok"] + fates["interrupted"] == rows
+
+
+class Overtaken:
+    """The database of a process whose predecessor, only slow, withdraws what it left open after the first look."""
+
+    def __init__(self, units: Units, predecessor: Unit) -> None:
+        self._units = units
+        self._predecessor = predecessor
+        self.withdrawn = 0
+        self.silent_s = units.silent_s
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._units, name)
+
+    async def known(self, unit: Unit) -> Mapping[Place, Known]:
+        found = await self._units.known(unit)
+        for place, each in {} if self.withdrawn else found.items():
+            if each.pair is None:
+                await self._units.withdraw(self._predecessor, place)
+                self.withdrawn += 1
+        return found
+
+
+async def test_what_a_predecessor_withdraws_late_is_called_all_the_same(sampler, database):
+    rows = 12
+    async with sampler() as it:
+        await it.units.put(units_of(rows))
+        predecessor = await it.units.claim()
+        for number in range(3):
+            assert await it.units.begin(predecessor, Place(number, "candidate"), f"req_{number:026d}")
+        await it.units.leave(predecessor, done=False)
+        overtaken: list[Overtaken] = []
+
+        def wrapped(units: Units) -> Overtaken:
+            overtaken.append(Overtaken(units, predecessor))
+            return overtaken[-1]
+
+        other = sampler_of(database, it.calls, wrapped)
+        for number in range(rows):
+            other.log.add(number)
+        await lives(it, other)
+        await it.until_done(1)
+        assert overtaken[-1].withdrawn == 3
+        assert await accounted(it, rows) == {"ok": rows}
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(more, marks=pytest.mark.nightly) for more in (1, 2))])

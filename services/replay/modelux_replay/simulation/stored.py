@@ -130,7 +130,6 @@ class StoredTrace(msgspec.Struct):
     selection_reason: str
     selected_attempt: int | None
     saw: StoredSaw
-    measured: StoredMeasured
 
 
 class StoredRest(msgspec.Struct, gc=False):
