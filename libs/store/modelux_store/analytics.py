@@ -7,8 +7,9 @@ import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import TypeVar
+from functools import cache, partial
+from importlib.resources import files
+from typing import TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
@@ -32,6 +33,7 @@ _UNWRITABLE = (TypeError, ValueError, OverflowError, AttributeError, struct.erro
 _ARROW = {"output_format_arrow_string_as_string": "1", "output_format_arrow_low_cardinality_as_dictionary": "0"}
 _QUERY_CODES = frozenset({36, 42, 44, 46, 47, 48, 62, 179, 184, 215, 386, 456, 457, 497})
 """Codes for a statement that is wrong in itself."""
+_UNKNOWN_COLUMN = 47
 
 
 class Analytics:
@@ -111,7 +113,17 @@ class Analytics:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except ClickHouseError as error:
+            if isinstance(error, DatabaseError) and error.code == _UNKNOWN_COLUMN and await self._older():
+                raise Unavailable("the tables are older than this program; ingest brings them up to date") from error
             raise _sorted_out(error) from error
+
+    async def _older(self) -> bool:
+        """Whether a migration that this program knows is missing, as while an installation is upgraded."""
+        try:
+            (newest,) = await self.rows("SELECT max(number) AS number FROM schema_migrations")
+        except Unavailable:
+            return False
+        return cast(int, newest["number"]) < _known_migrations()
 
     def _connected(self) -> Client:
         with self._connecting:
@@ -181,6 +193,12 @@ class Analytics:
             context = self._connected().create_insert_context(table)
             self._types[table] = dict(zip(context.column_names, context.column_types, strict=True))
         return self._types[table]
+
+
+@cache
+def _known_migrations() -> int:
+    place = files("modelux_store").joinpath("migrations", "clickhouse")
+    return sum(each.name.endswith(".sql") for each in place.iterdir())
 
 
 def _plain(params: Mapping[str, object] | None) -> dict[str, object]:

@@ -13,6 +13,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from modelux_embedded.clickhouse import EmbeddedClickHouse
 from modelux_store.analytics import Analytics, Rejected, Unavailable
+from modelux_store.migrate import apply_clickhouse, migrate_clickhouse, read
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, 123456, tzinfo=UTC)
 
@@ -35,6 +36,16 @@ def columns(*ids: int) -> dict[str, list[object]]:
         "body": [b'{"a":1}'] * many,
         "tags": [{"k": "v'"}] * many,
     }
+
+
+async def test_a_table_that_is_still_to_gain_a_column_is_waited_for(analytics: Analytics) -> None:
+    await apply_clickhouse(analytics, read("clickhouse")[:12])
+    with pytest.raises(Unavailable, match="older than this program"):
+        await analytics.rows("SELECT arm FROM requests")
+    await migrate_clickhouse(analytics)
+    assert await analytics.rows("SELECT arm FROM requests") == []
+    with pytest.raises(DatabaseError, match="no_such_column"):
+        await analytics.rows("SELECT no_such_column FROM requests")
 
 
 async def test_columns_come_back_as_rows(table: Analytics) -> None:
