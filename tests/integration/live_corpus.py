@@ -237,9 +237,14 @@ _SPECIAL: Mapping[str, tuple[Ask, ...]] = {
 def asks(strategy: str, phase: int, count: int) -> list[Ask]:
     """The requests of one phase: round after round over all configs of the strategy, each with another fault."""
     slugs = [slug for slug in CONFIGS[strategy] if slug != "inner"]
-    special = [replace(ask, prompt=f"{ask.prompt} {phase}") for ask in _SPECIAL.get(strategy, ())]
-    turns = (divmod(number, len(slugs)) for number in range(count - len(special)))
-    return [*(_ask(phase, slugs[place], turn, place) for turn, place in turns), *special]
+    last = special(strategy, phase)
+    turns = (divmod(number, len(slugs)) for number in range(count - len(last)))
+    return [*(_ask(phase, slugs[place], turn, place) for turn, place in turns), *last]
+
+
+def special(strategy: str, phase: int) -> list[Ask]:
+    """The requests of a phase that no round would come to."""
+    return [replace(ask, prompt=f"{ask.prompt} {phase}") for ask in _SPECIAL.get(strategy, ())]
 
 
 def _ask(phase: int, slug: str, turn: int, place: int) -> Ask:
