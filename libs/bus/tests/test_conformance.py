@@ -109,7 +109,7 @@ async def test_an_idle_fetch_comes_back_empty_and_a_waiting_one_wakes(bus: Bus, 
             tasks.create_task(later())
             got = await member.fetch(10, 10.0)
         assert numbers(got) == [0]
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 9
 
 
 async def _holds(member: Subscription, count: int) -> bool:
@@ -182,7 +182,7 @@ async def test_an_error_in_the_block_leaves_the_group_and_comes_out_bare(bus: Bu
     async with bus.subscribe(f"g.{topic}", [topic]) as member:
         started = time.monotonic()
         await until(lambda: _holds(member, 2))
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 3
 
 
 PACE = Pace(first_backoff_s=0.02, jitter=lambda: 1.0)

@@ -186,7 +186,7 @@ def test_fifty_thousand_rows_are_quick() -> None:
     rows = tables.table(tables.side(1, 50_000), tables.side(2, 50_000), np.arange(50_000) // 12)
     started = time.process_time()
     summarise(rows, seed=1)
-    assert time.process_time() - started < 2.0
+    assert time.process_time() - started < 5.0
 
 
 def one_experiment(rng: np.random.Generator, trial: int) -> Rows:

@@ -109,7 +109,7 @@ def test_patterns_that_hang_a_backtracking_matcher_are_quick(pattern: str) -> No
     started = time.process_time()
     compiled.search("a" * 5000 + "!")
     compiled.search("x" * 5000)
-    assert time.process_time() - started < 2.0
+    assert time.process_time() - started < 5.0
 
 
 def test_what_a_pattern_remembers_is_bounded() -> None:

@@ -100,7 +100,7 @@ async def test_a_lock_held_by_somebody_does_not_hold_us_for_long(postgres: Embed
         began = time.monotonic()
         with pytest.raises(Unavailable, match="statement timeout"):
             await count(database)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
     assert await count(database) == 0
     await database.close()
 

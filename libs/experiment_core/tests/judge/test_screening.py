@@ -102,7 +102,7 @@ def test_what_can_be_seen_stays() -> None:
 def test_the_sieve_takes_time_in_proportion_to_the_text(text: str) -> None:
     started = time.process_time()
     steering(text)
-    assert time.process_time() - started < 2.0
+    assert time.process_time() - started < 5.0
 
 
 def test_real_answers_are_seldom_taken_for_it(recorded: Callable[[str], Path]) -> None:
