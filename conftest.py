@@ -1,4 +1,4 @@
-"""Test profiles, and the two lines that every run ends with: conformance cases passed, and which Kafka ran."""
+"""Test profiles, shared engines, and the two lines that every run ends with: conformance cases and which Kafka ran."""
 
 from __future__ import annotations
 
