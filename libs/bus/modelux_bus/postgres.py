@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from modelux_bus.assign import partition_of
 from modelux_bus.base import Bus, BusUnavailable, Message, Partition, Subscription, check_sizes
+from modelux_bus.cancellation import Cancellations
 from modelux_bus.postgres_group import PostgresSubscription, keep_alive
 from modelux_bus.postgres_schema import migrate
 
@@ -119,9 +120,12 @@ class PostgresBus(Bus):
         """A connection in autocommit mode to a database whose schema is there; the block has the deadline of a call."""
         try:
             async with asyncio.timeout(self.settings.deadline_s):
+                cancelled = Cancellations()
                 pool = await self._open()
                 async with pool.connection(self.settings.deadline_s) as connection:
+                    cancelled.heed()
                     yield connection
+                cancelled.heed()
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError, OSError) as error:
             raise BusUnavailable(f"PostgreSQL does not answer: {error or type(error).__name__}") from error
 

@@ -1,8 +1,11 @@
 """Keep a spender's leases in a memory-mapped file that survives kill -9 exactly and tells when not to trust it.
 
-Layout, little endian: a header of one page, then slots of `SLOT` bytes. A slot holds a marker (used or free), the
-lease's identity with a CRC-32, its totals twice, each with a CRC-32 that is seeded with the identity's, and its texts.
-Both copies of the totals are written one after the other: a process that dies in between leaves one of them whole.
+Layout, little endian: a page with the header twice, then slots of `SLOT` bytes. A slot holds a marker (used or free),
+the lease's identity with a CRC-32, its totals twice, each with a CRC-32 that is seeded with the identity's, and its
+texts. Both copies of a thing are written one after the other: a process that dies in between leaves one of them whole.
+
+`struct.pack_into` clears the place before it fills it, so that for a moment neither the old nor the new is there: no
+call of it may span both copies, and what is there once is packed first and copied as a whole.
 """
 
 from __future__ import annotations
@@ -30,15 +33,17 @@ LEAST_SLOTS = 64
 MOST_SLOTS = 16_384
 
 _LONGEST_ID = 94
+_HEADER_COPIES = (0, 512)
 _HEADER = struct.Struct(f"<8s16sIH{_LONGEST_ID}s")
 """Magic, boot id, slots in the file, length of the replica id, replica id; a CRC-32 follows."""
 _CRC = struct.Struct("<I")
 _MARKER = struct.Struct("<Q")
-_USED, _FREE = 0x5AC3_960F_69F0_3CA5, 0
+_USED, _FREE = _MARKER.pack(0x5AC3_960F_69F0_3CA5), bytes(_MARKER.size)
+"""The size of a word: copied by one machine instruction."""
 _IDENTITY = struct.Struct("<qHHHH")
 """Start of the window; lengths of lease id, budget id, value and unit; a CRC-32 over these and the texts follows."""
 _TOTALS = struct.Struct("<5q")
-_TOTALS_TWICE = struct.Struct("<5qI4x5qI")
+_TOTALS_CRC = struct.Struct("<5qI")
 _IDENTITY_AT, _TOTALS_AT, _COPY_AT, _TEXT_AT = 8, 32, 80, 128
 
 
@@ -106,32 +111,20 @@ class LeaseTable:
         self._map[at + _TEXT_AT : at + _TEXT_AT + len(text)] = text
         self._map[at + _IDENTITY_AT : at + _IDENTITY_AT + len(identity) + 4] = identity + _CRC.pack(salt)
         self.update(index, granted, 0, 0, 0, 0)
-        _MARKER.pack_into(self._map, at, _USED)
+        self._map[at : at + _MARKER.size] = _USED
         return index
 
     def update(self, index: int, granted: int, settled: int, open: int, unknown: int, overrun: int) -> None:
         """Overwrites the totals of a row, all or none of them."""
         crc = crc32(_TOTALS.pack(granted, settled, open, unknown, overrun), self._salts[index])
-        _TOTALS_TWICE.pack_into(
-            self._map,
-            PAGE + index * SLOT + _TOTALS_AT,
-            granted,
-            settled,
-            open,
-            unknown,
-            overrun,
-            crc,
-            granted,
-            settled,
-            open,
-            unknown,
-            overrun,
-            crc,
-        )
+        at = PAGE + index * SLOT
+        _TOTALS_CRC.pack_into(self._map, at + _TOTALS_AT, granted, settled, open, unknown, overrun, crc)
+        _TOTALS_CRC.pack_into(self._map, at + _COPY_AT, granted, settled, open, unknown, overrun, crc)
 
     def remove(self, index: int) -> None:
         """Ends a row."""
-        _MARKER.pack_into(self._map, PAGE + index * SLOT, _FREE)
+        at = PAGE + index * SLOT
+        self._map[at : at + _MARKER.size] = _FREE
         self._free.append(index)
 
     def load(self) -> list[Row]:
@@ -166,16 +159,16 @@ class LeaseTable:
         name = self.replica_id.encode()
         assert len(name) <= _LONGEST_ID
         header = _HEADER.pack(MAGIC, self._boot_id, slots, len(name), name)
-        self._map[: len(header) + 4] = header + _CRC.pack(crc32(header))
+        header += _CRC.pack(crc32(header))
+        for at in _HEADER_COPIES:
+            self._map[at : at + len(header)] = header
 
     def _read_header(self) -> int:
-        header = self._map[: _HEADER.size]
-        magic, boot_id, slots, length, name = _HEADER.unpack(header)
-        if not any(self._map[: _HEADER.size + 4]):  # fresh
+        """The slots that the file has by its header, written where there is none. Raises _Damaged."""
+        if not any(self._map[:PAGE]):  # fresh
             self._write_header(0)
             return 0
-        if (crc32(header),) != _CRC.unpack_from(self._map, _HEADER.size):
-            raise _Damaged("its header is damaged")
+        magic, boot_id, slots, length, name = _HEADER.unpack(self._header())
         if magic != MAGIC:
             raise _Damaged("it is of another version")
         if boot_id != self._boot_id or not any(boot_id):
@@ -183,11 +176,19 @@ class LeaseTable:
         self.replica_id = name[:length].decode()
         return int(slots)
 
+    def _header(self) -> bytes:
+        for at in _HEADER_COPIES:
+            header = self._map[at : at + _HEADER.size]
+            if (crc32(header),) == _CRC.unpack_from(self._map, at + _HEADER.size):
+                return header
+        raise _Damaged("its header is damaged")
+
     def _used(self, index: int) -> bool:
-        (marker,) = _MARKER.unpack_from(self._map, PAGE + index * SLOT)
+        at = PAGE + index * SLOT
+        marker = self._map[at : at + _MARKER.size]
         if marker not in (_USED, _FREE):
             raise _Damaged(f"slot {index} is damaged")
-        return bool(marker == _USED)
+        return marker == _USED
 
     def _row(self, index: int) -> tuple[Row, int]:
         """One lease and the CRC-32 of its identity."""

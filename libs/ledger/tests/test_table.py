@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,16 +20,38 @@ from routing_core.ledger.slots import FULL
 BOOT = b"boot-of-the-test"
 METER = Meter("bud_1", "run-7", "usd")
 KILLED = """
-import sys
+import logging, os, random, signal, sys, time
+from contextlib import closing
 from pathlib import Path
 from modelux_ledger.table import LeaseTable
 from routing_core.ledger.meters import Meter
-table = LeaseTable(Path(sys.argv[1]), b"boot-of-the-test")
-table.identify("rep_1")
-index = table.add("op/0", Meter("bud_1", "", "usd"), 0, 10**9)
-print("spending", flush=True)
-for n in range(10**9):
-    table.update(index, 10**9, n, n, n, n)
+
+logging.disable()
+folder, boot, meter = Path(sys.argv[1]), b"boot-of-the-test", Meter("bud_1", "", "usd")
+
+def spend(file, begun):
+    table = LeaseTable(file, boot)
+    table.identify("rep_1")
+    index = table.add("op/0", meter, 0, 10**9)
+    os.write(begun, b"!")
+    for n in range(10**9):
+        table.update(index, 10**9, n, n, n, n)
+        table.remove(table.add("op/1", meter, 0, n))
+
+for death in range(int(sys.argv[2])):
+    file = folder / str(death)
+    reading, writing = os.pipe()
+    if not (child := os.fork()):
+        spend(file, writing)
+    os.read(reading, 1)
+    time.sleep(random.random() / 2000)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(reading), os.close(writing)
+    with closing(LeaseTable(file, boot)) as table:
+        found = {row.lease_id: (row.granted, row.settled, row.open, row.unknown, row.overrun) for row in table.load()}
+        print(table.replica_id, *found.get("op/0", ()), *found.keys() - {"op/0", "op/1"})
+    file.unlink()
 """
 
 
@@ -120,7 +141,7 @@ def test_a_full_disk_leaves_the_table_as_it_was(file: Path, monkeypatch: pytest.
     ("harm", "reason"),
     [
         pytest.param(lambda content: content[: PAGE + SLOT], "the file was cut short", id="cut short"),
-        pytest.param(lambda content: b"x" * 200 + content[200:], "its header is damaged", id="another file"),
+        pytest.param(lambda content: b"x" * PAGE + content[PAGE:], "its header is damaged", id="another file"),
         pytest.param(lambda content: content[:100], "its header is damaged", id="half a header"),
     ],
 )
@@ -165,7 +186,7 @@ def test_every_flipped_byte_is_harmless_or_noticed(file: Path) -> None:
             kept = [] if table.discarded else FILLED
         file.write_bytes(flipped)
         assert rows(file) == kept, f"byte {place}"
-    assert noticed > 200
+    assert noticed > 80
 
 
 @given(cut=st.integers(0, 96), totals=st.lists(st.integers(0, 2**62), min_size=10, max_size=10))
@@ -183,6 +204,24 @@ def test_a_death_within_an_update_leaves_the_totals_before_or_after_it(
     file.write_bytes(after[:at] + before[at:])
     ((_, _, *found),) = rows(file)
     assert found in (totals[:5], totals[5:])
+
+
+@given(cut=st.integers(0, PAGE))
+def test_a_death_while_the_room_doubles_leaves_every_lease(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+    file = tmp_path_factory.mktemp("grown") / "leases"
+    with closing(opened(file)) as table:
+        table.identify("rep_1")
+        for n in range(LEAST_SLOTS):
+            table.add(f"op/{n}", METER, 0, n)
+        before = file.read_bytes()
+        table.add("op/one more", METER, 0, 1)
+        after = file.read_bytes()
+    # The room is made first, and then both headers say so.
+    file.write_bytes(after[:cut] + before[cut:] + bytes(len(after) - len(before)))
+    with closing(opened(file)) as table:
+        assert table.replica_id == "rep_1"
+        assert len(table.load()) == LEAST_SLOTS
+        assert table.add("op/one more", METER, 0, 1) != FULL
 
 
 @given(written=st.sets(st.integers(8, SLOT - 1)))
@@ -232,13 +271,12 @@ def test_it_holds_what_a_dictionary_would(
     assert rows(copy) == sorted(model.values())
 
 
-def test_a_killed_process_leaves_whole_totals(file: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(file)], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    with process.stdout:
-        assert process.stdout.readline() == b"spending\n"
-        process.send_signal(signal.SIGKILL)
-        process.wait(10)
-    ((_, _, granted, *spent),) = rows(file)
-    assert granted == 10**9
-    assert len(set(spent)) == 1
+def test_a_killed_process_leaves_whole_totals(tmp_path: Path) -> None:
+    deaths = 300
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path), str(deaths)], stdout=subprocess.PIPE, timeout=60, check=True
+    )
+    left = [line.split() for line in done.stdout.splitlines()]
+    assert len(left) == deaths
+    for replica_id, granted, *spent in left:
+        assert (replica_id, granted, len(spent), len(set(spent))) == (b"rep_1", b"1000000000", 4, 1)

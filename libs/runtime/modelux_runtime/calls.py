@@ -54,7 +54,8 @@ async def call(
     )
     if channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
         with suppress(TimeoutError):
-            await asyncio.wait_for(channel.channel_ready(), _BACK_S)
+            async with asyncio.timeout(_BACK_S):
+                await channel.channel_ready()
     try:
         return await method(request, timeout=timeout_s)
     except grpc.aio.AioRpcError as error:

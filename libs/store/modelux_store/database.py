@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import select
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
@@ -12,6 +11,7 @@ import psycopg.sql
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from modelux_bus.cancellation import Cancellations
 from modelux_store.errors import AlreadyExists as AlreadyExists
 from modelux_store.errors import Unavailable as Unavailable
 
@@ -107,7 +107,7 @@ class Database:
                 whoever tries again must be able to bear that it was done.
             AlreadyExists: a unique constraint.
         """
-        cancelled = _Cancellations()
+        cancelled = Cancellations()
         try:
             async with self._pool.connection() as connection, _pipeline(connection, pipelined):
                 cancelled.heed()
@@ -150,18 +150,6 @@ async def _check(connection: _Connection) -> None:
     poll.register(connection.fileno(), select.POLLIN)
     if poll.poll(0):
         await AsyncConnectionPool.check_connection(connection)
-
-
-class _Cancellations:
-    """Raises a cancellation that the pool lost: it waits by `asyncio.wait_for`, which does so before Python 3.12."""
-
-    def __init__(self) -> None:
-        self._task = asyncio.current_task()
-        self._before = self._task.cancelling() if self._task else 0
-
-    def heed(self) -> None:
-        if self._task and self._task.cancelling() > self._before:
-            raise asyncio.CancelledError
 
 
 def _reason(error: psycopg.Error) -> str:
