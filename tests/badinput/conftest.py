@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from badinput_rig import Live
+from badinput_rig import LITTLE_WORK_S, Live
 from badinput_wire import CHAT, chat, request
 
 from modelux_providers.client import Deadlines
@@ -57,4 +57,4 @@ def _serves(live: Live) -> None:
     live.fresh()
     answer = live.answer(request(chat(), CHAT))
     assert answer.status == 200, answer.raw[:500]
-    assert answer.cpu_s < 1.0, "something is still at work"
+    assert answer.cpu_s < LITTLE_WORK_S, "something is still at work"

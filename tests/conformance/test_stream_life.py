@@ -120,7 +120,7 @@ async def test_the_provider_is_left_when_the_caller_leaves(start, model, behavio
             wire.leave()
             began = time.monotonic()
             await rig.simulator.until(lambda calls: calls[0].cancelled)
-            assert time.monotonic() - began < 5.0
+            assert time.monotonic() - began < 15
         event = await rig.event()
         assert (event.outcome, event.status) == ("cancelled", 499)
         assert [(each.kind, each.usage.estimated) for each in event.attempts] == [("cancelled", True)]

@@ -70,7 +70,7 @@ async def test_the_whole_comes_first_then_changes_live(acme: Tenant, installatio
     await acme.version(config.id, OTHER, activate=True)
     began = time.monotonic()
     await proxy.until(await version_of(installation))
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 10
     assert proxy.parts[config.id].active_version == 2  # type: ignore[attr-defined]
 
 
@@ -165,7 +165,7 @@ async def test_a_change_by_another_replica_is_seen(acme: Tenant, installation: I
         await acme("CreateProject", name="new")
         began = time.monotonic()
         update = await asyncio.wait_for(anext(updates), 30)
-        assert time.monotonic() - began < 3.0
+        assert time.monotonic() - began < 10
         assert [p.name for p in update.change.projects] == ["new"]
         running.cancel()
 
