@@ -10,6 +10,7 @@ import numpy as np
 from experiment_core.arrays import Floats, inner
 from experiment_core.distributions import Z95
 from experiment_core.intervals import Estimate, Interval
+from experiment_core.resampling import Units
 
 LEAST_EFFECTIVE = 100
 LARGEST_SHARE = 0.05
@@ -21,9 +22,9 @@ class OffPolicy:
 
     rows: int
     effective_rows: float
-    """(sum w)^2 / sum w^2."""
+    """(sum w)^2 / sum w^2, over the weights of independent units."""
     largest_share: float
-    """Of the heaviest row in all the weight."""
+    """Of the heaviest unit in all the weight."""
     refusal: str | None
     ips: Estimate | None
     snips: Estimate | None
@@ -41,46 +42,54 @@ class RewardModel:
     """Of the target policy: the mean over its actions."""
 
 
-def off_policy(rewards: Floats, propensity: Floats, target: Floats, model: RewardModel | None = None) -> OffPolicy:
+def off_policy(
+    rewards: Floats,
+    propensity: Floats,
+    target: Floats,
+    model: RewardModel | None = None,
+    units: Units | None = None,
+) -> OffPolicy:
     """Estimate the mean reward of a policy that takes each logged action with probability `target`.
 
-    `propensity` is the logged probability of that action under the policy that took it. Refused when fewer than 100
-    rows' worth of weight remain or one row holds more than 5 % of it: then the interval would be fiction. Raises
-    ValueError when a propensity is not in (0, 1].
+    `propensity` is the logged probability of that action under the policy that took it. `units`: what was drawn
+    independently, where that are not the rows; rows of one user whom a split sent one way are one draw. Refused when
+    fewer than 100 units' worth of weight remain or one holds more than 5 % of it: then the interval would be fiction.
+    Raises ValueError when a propensity is not in (0, 1].
     """
+    units = units or Units.of(len(rewards))
     if np.any(~((propensity > 0) & (propensity <= 1))):
         raise ValueError("a logged propensity must lie in (0, 1]: leave out rows that have none")
     weight = target / propensity
-    total = float(weight.sum())
-    effective = total**2 / inner(weight, weight) if total > 0 else 0.0
-    share = float(weight.max()) / total if total > 0 else 1.0
+    total, of_unit = float(weight.sum()), units.totals(weight)
+    effective = total**2 / inner(of_unit, of_unit) if total > 0 else 0.0
+    share = float(of_unit.max()) / total if total > 0 else 1.0
     refusal = _refusal(effective, share)
     if refusal is not None:
         return OffPolicy(len(rewards), effective, share, refusal, None, None, None)
-    robust = None if model is None else mean_with_interval(model.of_target + weight * (rewards - model.of_logged))
+    adjusted = None if model is None else model.of_target + weight * (rewards - model.of_logged)
     return OffPolicy(
         len(rewards),
         effective,
         share,
         None,
-        mean_with_interval(weight * rewards),
-        self_normalised(rewards, weight),
-        robust,
+        mean_with_interval(weight * rewards, units),
+        self_normalised(rewards, weight, units),
+        None if adjusted is None else mean_with_interval(adjusted, units),
     )
 
 
-def self_normalised(rewards: Floats, weight: Floats) -> Estimate:
-    """The weighted mean reward, its interval by the delta method."""
+def self_normalised(rewards: Floats, weight: Floats, units: Units) -> Estimate:
+    """The weighted mean reward, its interval by the delta method over units."""
     total = float(weight.sum())
     value = inner(weight, rewards) / total
-    half = Z95 * math.sqrt(float(np.sum((weight * (rewards - value)) ** 2))) / total
+    half = Z95 * math.sqrt(float(np.sum(units.totals(weight * (rewards - value)) ** 2))) / total
     return Estimate(value, Interval(value - half, value + half))
 
 
-def mean_with_interval(values: Floats) -> Estimate:
-    """The plain mean of at least two values with its normal interval."""
+def mean_with_interval(values: Floats, units: Units) -> Estimate:
+    """The plain mean of values of at least two units with its normal interval."""
     value = float(values.mean())
-    half = Z95 * float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = Z95 * math.sqrt(units.variance_of_sum(values - value)) / len(values)
     return Estimate(value, Interval(value - half, value + half))
 
 
@@ -92,7 +101,7 @@ def _refusal(effective: float, share: float) -> str | None:
         )
     if share > LARGEST_SHARE:
         return (
-            f"one row holds {share:.0%} of all weight, more than {LARGEST_SHARE:.0%}: the estimate would rest on it; "
-            "run an ab_test that gives the candidate a larger share"
+            f"one request, user or run holds {share:.0%} of all weight, more than {LARGEST_SHARE:.0%}: the estimate "
+            "would rest on it; run an ab_test that gives the candidate a larger share"
         )
     return None

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from experiment_core.estimate import RewardModel, mean_with_interval, off_policy, self_normalised
+from experiment_core.resampling import Units
 
 TOY_REWARD, TOY_WEIGHT = np.array([1.0, 0.0, 1.0]), np.array([2.0, 1.0, 0.5])
 
@@ -22,8 +23,8 @@ def bandit(file: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_the_toy_of_the_reference() -> None:
-    assert mean_with_interval(TOY_WEIGHT * TOY_REWARD).value == pytest.approx(0.833333, abs=1e-6)
-    assert self_normalised(TOY_REWARD, TOY_WEIGHT).value == pytest.approx(0.714286, abs=1e-6)
+    assert mean_with_interval(TOY_WEIGHT * TOY_REWARD, Units.of(3)).value == pytest.approx(0.833333, abs=1e-6)
+    assert self_normalised(TOY_REWARD, TOY_WEIGHT, Units.of(3)).value == pytest.approx(0.714286, abs=1e-6)
 
 
 def test_the_toy_is_refused_for_its_effective_rows() -> None:
@@ -43,7 +44,7 @@ def test_one_heavy_row_is_refused() -> None:
     found = off_policy(np.ones(2000), propensity, np.full(2000, 0.5))
     assert found.effective_rows > 100
     assert found.refusal is not None
-    assert found.refusal.startswith("one row holds 6% of all weight")
+    assert found.refusal.startswith("one request, user or run holds 6% of all weight")
 
 
 def test_a_policy_that_never_takes_the_logged_actions_is_refused() -> None:
@@ -85,6 +86,41 @@ def test_doubly_robust_covers_and_is_narrower_with_a_good_model() -> None:
         narrower += (interval.upper or 0.0) - (interval.lower or 0.0) < (plain.upper or 0.0) - (plain.lower or 0.0)
     assert held >= 0.92 * 300
     assert narrower == 300
+
+
+def users(rng: np.random.Generator, share: float) -> tuple[np.ndarray, ...]:
+    """Rows of 800 users who bring more or less each, of whom a split sent some one way for good: reward, chance and
+    user of each, and whether it went there. Whoever goes there brings 1 in the mean.
+    """
+    calls = rng.integers(1, 30, 800)
+    user = np.repeat(np.arange(800), calls)
+    chosen = (rng.random(800) < share)[user]
+    rewards = (rng.gamma(4.0, 0.25, 800)[user] + 0.2 * rng.standard_normal(len(user))) * np.where(chosen, 1.0, 3.0)
+    return rewards, np.where(chosen, share, 1 - share), user, chosen
+
+
+def test_users_who_are_always_sent_one_way_count_once() -> None:
+    """By rows the interval holds the truth in some 4 of 10 logs; by users in as many as it says."""
+    rng, by_rows, by_users = np.random.default_rng(3), 0, 0
+    for _ in range(300):
+        rewards, propensity, user, chosen = users(rng, 0.3)
+        target = chosen.astype(float)
+        for units in (None, Units.of(len(user), user)):
+            found = off_policy(rewards, propensity, target, None, units).snips
+            assert found is not None
+            held = (found.interval.lower or 0.0) <= 1.0 <= (found.interval.upper or 0.0)
+            by_rows += held and units is None
+            by_users += held and units is not None
+    assert by_rows < 0.6 * 300
+    assert 0.92 * 300 <= by_users <= 0.98 * 300
+
+
+def test_few_users_are_refused_however_many_calls_they_make() -> None:
+    rewards, propensity, user, chosen = users(np.random.default_rng(4), 0.1)
+    assert off_policy(rewards, propensity, chosen.astype(float)).refusal is None
+    found = off_policy(rewards, propensity, chosen.astype(float), None, Units.of(len(user), user))
+    assert "of the 100 that an estimate needs" in (found.refusal or "")
+    assert found.effective_rows < 80
 
 
 def test_real_logs_give_the_reference_estimate_of_the_uniform_policy(recorded: Callable[[str], Path]) -> None:

@@ -151,6 +151,7 @@ RESULTS = pa.schema(
         ("repeat_status", pa.string()),
         ("weight", pa.float64()),
         ("propensity", pa.float64()),
+        ("split_draw", pa.float64()),
         ("stratum", pa.string()),
         ("cluster", pa.string()),
         ("reproduced", pa.bool_()),
@@ -161,8 +162,8 @@ RESULTS = pa.schema(
 
 Null: cost, latency and time to first token of a candidate that cannot be evaluated, what was not measured, similarity
 that was not scored, `reproduced` where there is no trace, `propensity` where no split led to the logged choice or the
-candidate draws too. Statuses are `ok` or `error`; empty of a candidate that cannot be evaluated, and of a logged model
-that was not asked again.
+candidate draws too, `split_draw` where no split was met. Statuses are `ok` or `error`; empty of a candidate that cannot
+be evaluated, and of a logged model that was not asked again.
 """
 
 PAIRS = pa.schema(

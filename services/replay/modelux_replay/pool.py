@@ -54,6 +54,7 @@ SUMMARY_COLUMNS = (
     "repeat_status",
     "weight",
     "propensity",
+    "split_draw",
     "stratum",
     "cluster",
     "reproduced",

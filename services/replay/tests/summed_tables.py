@@ -32,7 +32,12 @@ def result(number: int, evidence: str = "observed", **fields: Any) -> Row:
     return own | sides | bounds | {"cluster": "", "stratum": "", "repeat_status": ""} | fields
 
 
+def told_of(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """What the summary reads of them."""
+    return pa.Table.from_pylist([dict(row) for row in rows], RESULTS).select(SUMMARY_COLUMNS)
+
+
 def summed(rows: Iterable[Mapping[str, Any]], told: Told = ROUTING_ONLY, seed: int = 1) -> Any:
     """The summary as the API has it."""
-    table = pa.Table.from_pylist([dict(row) for row in rows], RESULTS).select(SUMMARY_COLUMNS)
+    table = told_of(rows)
     return json.loads(sum_up([stream_of(table)], seed, len(table), 0, told).summary_json)

@@ -57,9 +57,19 @@ class Logged:
     @property
     def propensity(self) -> float | None:
         """How likely the splits on its way led it there; None where it met none, or one does not say."""
-        splits = [hop for hop in self.trace.path if hop.policy_type == "ab_test"] if self.trace else []
+        splits = self._splits
         shares = [hop.propensity or _share(self.policy, hop.chose) for hop in splits]
         return math.prod(shares) if splits and all(shares) else None
+
+    @property
+    def split_draw(self) -> float | None:
+        """Where its unit (a user, a run, a key, itself) fell at the first split on its way; None where it met none."""
+        splits = self._splits
+        return splits[0].draw if splits else None
+
+    @property
+    def _splits(self) -> Sequence[StoredHop]:
+        return [hop for hop in self.trace.path if hop.policy_type == "ab_test"] if self.trace else []
 
     @property
     def never_routed(self) -> bool:

@@ -112,6 +112,7 @@ def table(batch: Batch, first_row: int, outlooks: Sequence[Outlook], logged: Seq
         "propensity": [
             None if outlook.drawn else each.propensity for each, outlook in zip(logged, outlooks, strict=True)
         ],
+        "split_draw": [each.split_draw for each in logged],
         "cluster": [tags.get(tag, "") for tags in batch.columns["tags"]],
         "reproduced": [each.reproduced for each in logged],
     }

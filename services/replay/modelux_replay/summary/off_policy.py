@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-from experiment_core.arrays import Floats
+from experiment_core.arrays import Bools, Floats
 from experiment_core.estimate import OffPolicy, RewardModel, off_policy
 from experiment_core.intervals import Estimate
+from experiment_core.resampling import Units
 from experiment_core.rows import OBSERVED, REUSED, Rows
 from experiment_core.sentence import amount
 from modelux_replay.summary.shapes import NANO, Json, estimate
@@ -23,23 +25,36 @@ _FAR = 5.0
 _FEWEST_FITTED = 10
 
 
-def from_splits(rows: Rows, propensity: Floats) -> Json | None:
+@dataclass(frozen=True, slots=True, eq=False)
+class Splits:
+    """What the splits of the log did with each row; NaN where it met none."""
+
+    propensity: Floats
+    """How likely they led it where it went."""
+    draw: Floats
+    """Where its user, run, key or itself fell: the same draw for all rows of a unit that is always sent one way."""
+
+    def take(self, kept: Bools) -> Splits:
+        return Splits(self.propensity[kept], self.draw[kept])
+
+
+def from_splits(rows: Rows, splits: Splits) -> Json | None:
     """The estimates over rows with a propensity, or why there are none; None where no row has one.
 
     A row counts as the candidate's where its whole course would be the logged one.
     """
-    known = ~np.isnan(propensity) & rows.evaluable()
+    known = ~np.isnan(splits.propensity) & rows.evaluable()
     if not known.any():
         return None
-    kept, propensity = rows.take(known), propensity[known]
+    kept, splits = rows.take(known), splits.take(known)
     same = (kept.evidence == REUSED) | ((kept.evidence == OBSERVED) & ~kept.rerouted())
     scale = kept.weight / float(kept.weight.mean())
     target = np.where(same, scale, 0.0)
-    weight = target / propensity
+    weight = target / splits.propensity
     found: Json = {"rows": len(kept), "as_candidate": int(same.sum()), "mean_weight": float(weight.mean())}
-    by_metric = {name: _estimated(kept, values, propensity, target) for name, values in _rewards(kept).items()}
+    by_metric = {name: _estimated(kept, values, splits, target) for name, values in _rewards(kept).items()}
     first = by_metric["cost_usd"]
-    refusal = first.refusal or _unlike(weight)
+    refusal = first.refusal or _unlike(weight, _units(kept, splits))
     found |= {"effective_rows": first.effective_rows, "largest_weight_share": first.largest_share, "refusal": refusal}
     if refusal is not None:
         return found | {"estimates": None, "sentence": f"no estimate from the live split: {refusal}"}
@@ -60,10 +75,17 @@ def _rewards(rows: Rows) -> Mapping[str, Floats]:
     }
 
 
-def _estimated(rows: Rows, rewards: Floats, propensity: Floats, target: Floats) -> OffPolicy:
+def _estimated(rows: Rows, rewards: Floats, splits: Splits, target: Floats) -> OffPolicy:
     known = ~np.isnan(rewards)
-    kept, rewards = rows.take(known), rewards[known]
-    return off_policy(rewards, propensity[known], target[known], _model(kept, rewards))
+    kept, rewards, splits = rows.take(known), rewards[known], splits.take(known)
+    return off_policy(rewards, splits.propensity, target[known], _model(kept, rewards), _units(kept, splits))
+
+
+def _units(rows: Rows, splits: Splits) -> Units:
+    """What is independent: what was drawn, or the runs, whichever takes in the other."""
+    _, drawn = np.unique(splits.draw, return_inverse=True)
+    drawn = np.where(np.isnan(splits.draw), -1, drawn)
+    return min((Units.of(len(rows), cluster) for cluster in (rows.cluster, drawn)), key=lambda units: units.count)
 
 
 def _model(rows: Rows, rewards: Floats) -> RewardModel:
@@ -87,10 +109,10 @@ def _line(length: Floats, rewards: Floats) -> tuple[float, float]:
     return float(rewards.mean()) - slope * float(length.mean()), slope
 
 
-def _unlike(weight: Floats) -> str | None:
+def _unlike(weight: Floats, units: Units) -> str | None:
     """Why the weights cannot be those of the logged split: they do not average to 1."""
-    error = float(weight.std(ddof=1)) / math.sqrt(len(weight))
     mean = float(weight.mean())
+    error = math.sqrt(units.variance_of_sum(weight - mean)) / len(weight)
     return LIKE_ARMS.format(mean=mean) if abs(mean - 1) > _FAR * error else None
 
 

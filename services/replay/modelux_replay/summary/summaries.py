@@ -108,7 +108,7 @@ def sum_up(
         "cost_bounds": None if table is None else bounds(table, found),
         "projection": None if table is None else projection(table, found, summary, ratios),
         "routes": [shapes.route(each) for each in summary.routes],
-        "off_policy": from_splits(found.rows, found.propensity),
+        "off_policy": from_splits(found.rows, found.splits),
         "similarity": similarity(answers, found, told.embedder, levels),
         "tail": {
             "top_1_percent_cost_share": summary.tail.top_share,

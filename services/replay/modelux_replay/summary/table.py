@@ -13,11 +13,16 @@ from experiment_core.answers import Pairs
 from experiment_core.arrays import Bools, Floats, Ints
 from experiment_core.rows import EVIDENCE, NOT_EVALUABLE, OBSERVED, REUSED, Rows, Side
 from experiment_core.stopping import carried
+from modelux_replay.summary.off_policy import Splits
+
+_UNTOLD = pa.table({"split_draw": pa.array([], pa.float64())})
+"""What a replica that was not upgraded yet leaves out of the units that it helps with."""
 
 
 def joined(streams: Sequence[bytes]) -> pa.Table:
-    """The tables of these Arrow streams, at least one, as one."""
-    return pa.concat_tables([pa.ipc.open_stream(each).read_all() for each in streams]).unify_dictionaries()
+    """The tables of these Arrow streams, at least one, as one. What an earlier version did not tell is null."""
+    tables = [pa.ipc.open_stream(each).read_all() for each in streams]
+    return pa.concat_tables([*tables, _UNTOLD], promote_options="default").unify_dictionaries()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,8 +33,7 @@ class Read:
     """Weighted; without weight where a row that was to be called has no answer and others stand for it."""
     repeat: Floats
     """Similarity of the logged answer and that of the logged model asked again; NaN: none."""
-    propensity: Floats
-    """Of the logged choice; NaN: no split led to it."""
+    splits: Splits
     repeats: int
     """Rows whose logged model was asked again."""
     repeats_failed: int
@@ -67,7 +71,7 @@ def read(table: pa.Table, *, with_responses: bool = False) -> Read:
     return Read(
         rows,
         floats(table, "repeat_similarity"),
-        floats(table, "propensity"),
+        Splits(floats(table, "propensity"), floats(table, "split_draw")),
         int(_marked(pc.not_equal(repeat_status, "")).sum()),
         int(_marked(pc.equal(repeat_status, "error")).sum()),
         called,
@@ -80,7 +84,7 @@ def nothing() -> Read:
     none, never = np.zeros(0, np.int64), np.zeros(0, np.bool_)
     side = Side(none, np.zeros(0), never, none, none, none)
     rows = Rows(side, side, (), none.astype(np.int8), np.zeros(0), none, np.zeros(0))
-    return Read(rows, np.zeros(0), np.zeros(0), 0, 0, 0, 0)
+    return Read(rows, np.zeros(0), Splits(np.zeros(0), np.zeros(0)), 0, 0, 0, 0)
 
 
 def text(table: pa.Table, name: str) -> pa.Array:
