@@ -96,8 +96,8 @@ def mean_with_interval(values: Floats, units: Units) -> Estimate:
 def _refusal(effective: float, share: float) -> str | None:
     if effective < LEAST_EFFECTIVE:
         return (
-            f"the log overlaps too little with this policy: its rows are worth {effective:.0f} of the "
-            f"{LEAST_EFFECTIVE} that an estimate needs; run an ab_test that gives the candidate a larger share"
+            f"the log overlaps too little with this policy: its rows are worth {effective:.0f} independent ones of "
+            f"the {LEAST_EFFECTIVE} that an estimate needs; run an ab_test that gives the candidate a larger share"
         )
     if share > LARGEST_SHARE:
         return (

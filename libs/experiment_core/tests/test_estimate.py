@@ -31,7 +31,7 @@ def test_the_toy_is_refused_for_its_effective_rows() -> None:
     found = off_policy(TOY_REWARD, np.array([0.25, 0.5, 1.0]), np.array([0.5, 0.5, 0.5]))
     assert found.effective_rows == pytest.approx(2.333333, abs=1e-6)
     assert found.refusal is not None
-    assert "worth 2 of the 100" in found.refusal
+    assert "worth 2 independent ones of the 100" in found.refusal
     assert (found.ips, found.snips, found.doubly_robust) == (None, None, None)
 
 

@@ -1,8 +1,8 @@
 """Remember the requests under way in a memory-mapped file, so that a killed process leaves word of each of them.
 
 A slot is written when a request is dispatched and cleared when its event is in the journal: no system call on either
-side, and the pages
-outlive the process (not the machine). Whoever opens the file next learns of every request that never finished.
+side, and the pages outlive the process (not the machine). Whoever opens the file next learns of every request that
+never finished.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class InFlight:
     """A table of `slots` requests. When it is full, or a note too long, the caller journals a note instead."""
 
     def __init__(self, path: Path, slots: int = 4096) -> None:
-        """Opens the file, replacing one that is not ours;
-        `abandoned` must be read before anything is noted. Raises OSError.
+        """Opens the file, replacing one that is not ours; `abandoned` must be read before anything is noted. Raises
+        OSError.
         """
         size = _HEADER + slots * SLOT_BYTES
         path.parent.mkdir(parents=True, exist_ok=True)
