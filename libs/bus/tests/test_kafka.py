@@ -60,7 +60,7 @@ async def test_nothing_acknowledged_is_lost_when_the_broker_is_killed_and_when_i
         started = time.monotonic()
         with pytest.raises(BusUnavailable):
             await bus.publish(messages(20, start=40))
-        assert time.monotonic() - started < 3 * QUICK.deadline_s
+        assert time.monotonic() - started < QUICK.deadline_s + 15
         broker.resume()
         await publish_until_taken(bus, messages(20, start=40))
         seen: list[int] = []

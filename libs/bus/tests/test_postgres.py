@@ -174,7 +174,7 @@ async def test_a_server_that_hangs_is_unavailable_within_the_deadline(url: str, 
         started = time.monotonic()
         with pytest.raises(BusUnavailable):
             await bus.publish(messages(1))
-        assert time.monotonic() - started < QUICK.deadline_s + 2
+        assert time.monotonic() - started < QUICK.deadline_s + 15
         await blocker.rollback()
     await bus.publish(messages(1))
 
