@@ -42,7 +42,7 @@ from routing_core.health import Registry
 T = TypeVar("T")
 DEADLINE_S = 30.0
 LITTLE_WORK_S = 5.0
-"""Of processor time: ten times what the largest refused request takes, so that a slow machine does not count."""
+"""Of processor time: five times a bound that was kept on a quick machine, so that a slow one does not count."""
 
 
 class Live:

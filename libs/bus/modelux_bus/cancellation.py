@@ -15,5 +15,6 @@ class Cancellations:
         self._before = self._task.cancelling() if self._task else 0
 
     def heed(self) -> None:
+        """Raises `CancelledError` where this task was cancelled since, and goes on all the same."""
         if self._task and self._task.cancelling() > self._before:
             raise asyncio.CancelledError

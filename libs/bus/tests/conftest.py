@@ -8,7 +8,8 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,17 +23,21 @@ sys.path.insert(0, str(Path(__file__).parent))
 from dying_member import Dead, die_in_process, die_with_process
 from kafka_broker import KafkaBroker, Unavailable
 
-POSTGRES = postgres.Settings(deadline_s=5.0, alive_s=1.0, grace_s=2.0)
-KAFKA = kafka.Settings(deadline_s=8.0, session_s=1.5)
+POSTGRES = postgres.Settings(deadline_s=5.0, grace_s=2.0)
+KAFKA = kafka.Settings(deadline_s=8.0)
+MINUTES_S = 300.0
 
 
 @dataclass(frozen=True)
 class Place:
-    """A bus to test: `connect` gives another client of it, `die` a member that reads and dies without a word."""
+    """A bus to test: `connect` gives another client of it, `patient` one whose groups miss a silent member only after
+    minutes, `die` a member that reads and dies without a word.
+    """
 
     name: str
     url: str
     connect: Callable[[], Bus]
+    patient: Callable[[], Bus]
     die: Callable[[Bus, str, str], AbstractAsyncContextManager[Dead]]
 
 
@@ -65,14 +70,18 @@ def place(request: pytest.FixtureRequest) -> Place:
     match request.param:
         case "memory":
             bus = MemoryBus()
-            return Place("memory", "memory://", lambda: bus, die_in_process)
+            return Place("memory", "memory://", lambda: bus, lambda: bus, die_in_process)
         case "postgres":
             url = request.getfixturevalue("postgres_url")
-            return Place("postgres", url, lambda: postgres.PostgresBus(url, POSTGRES), die_with_process(url))
+            connects = [
+                partial(postgres.PostgresBus, url, replace(POSTGRES, alive_s=each)) for each in (1.0, MINUTES_S)
+            ]
+            return Place("postgres", url, *connects, die_with_process(url))
         case _:
             servers = request.getfixturevalue("kafka_server").servers
             url = f"kafka://{servers}"
-            return Place("kafka", url, lambda: kafka.KafkaBus(servers, KAFKA), die_with_process(url))
+            connects = [partial(kafka.KafkaBus, servers, replace(KAFKA, session_s=each)) for each in (1.5, MINUTES_S)]
+            return Place("kafka", url, *connects, die_with_process(url))
 
 
 @pytest.fixture

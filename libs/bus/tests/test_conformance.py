@@ -169,7 +169,8 @@ async def test_committing_what_was_not_fetched_is_refused(bus: Bus, topic: str) 
             await member.commit({first.partition: 3})
 
 
-async def test_an_error_in_the_block_leaves_the_group_and_comes_out_bare(bus: Bus, topic: str) -> None:
+async def test_an_error_in_the_block_leaves_the_group_and_comes_out_bare(place, topic: str) -> None:  # type: ignore[no-untyped-def]
+    bus = place.patient()
     await bus.ensure({topic: 2})
 
     async def fail() -> None:
@@ -180,9 +181,8 @@ async def test_an_error_in_the_block_leaves_the_group_and_comes_out_bare(bus: Bu
     with pytest.raises(LookupError):
         await fail()
     async with bus.subscribe(f"g.{topic}", [topic]) as member:
-        started = time.monotonic()
-        await until(lambda: _holds(member, 2))
-        assert time.monotonic() - started < 10
+        await until(lambda: _holds(member, 2))  # which it could not, if the first were only missed
+    await bus.close()
 
 
 PACE = Pace(first_backoff_s=0.02, jitter=lambda: 1.0)

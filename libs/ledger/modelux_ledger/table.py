@@ -168,20 +168,16 @@ class LeaseTable:
         if not any(self._map[:PAGE]):  # fresh
             self._write_header(0)
             return 0
-        magic, boot_id, slots, length, name = _HEADER.unpack(self._header())
+        header = self._whole(_HEADER_COPIES, _HEADER.size)
+        if not header:
+            raise _Damaged("its header is damaged")
+        magic, boot_id, slots, length, name = _HEADER.unpack(header)
         if magic != MAGIC:
             raise _Damaged("it is of another version")
         if boot_id != self._boot_id or not any(boot_id):
             raise _Damaged("the machine was started anew since")
         self.replica_id = name[:length].decode()
         return int(slots)
-
-    def _header(self) -> bytes:
-        for at in _HEADER_COPIES:
-            header = self._map[at : at + _HEADER.size]
-            if (crc32(header),) == _CRC.unpack_from(self._map, at + _HEADER.size):
-                return header
-        raise _Damaged("its header is damaged")
 
     def _used(self, index: int) -> bool:
         at = PAGE + index * SLOT
@@ -207,12 +203,23 @@ class LeaseTable:
         return Row(index, lease_id, Meter(*meter), window_start_us, *self._totals(index, salt)), salt
 
     def _totals(self, index: int, salt: int) -> tuple[int, int, int, int, int]:
-        for copy_at in (_TOTALS_AT, _COPY_AT):
-            at = PAGE + index * SLOT + copy_at
-            totals = self._map[at : at + _TOTALS.size]
-            if (crc32(totals, salt),) == _CRC.unpack_from(self._map, at + _TOTALS.size):
-                return _TOTALS.unpack(totals)
-        raise _Damaged(f"the totals in slot {index} are damaged")
+        at = PAGE + index * SLOT
+        totals = self._whole((at + _TOTALS_AT, at + _COPY_AT), _TOTALS.size, salt)
+        if not totals:
+            raise _Damaged(f"the totals in slot {index} are damaged")
+        return _TOTALS.unpack(totals)
+
+    def _whole(self, places: tuple[int, int], size: int, salt: int = 0) -> bytes:
+        """The first whole copy of what is written twice; empty where none is. The other one is made like it, so that
+        the next death finds two again.
+        """
+        for at, other in (places, places[::-1]):
+            copy = self._map[at : at + size + _CRC.size]
+            if (crc32(copy[:size], salt),) == _CRC.unpack_from(copy, size):
+                if self._map[other : other + len(copy)] != copy:
+                    self._map[other : other + len(copy)] = copy
+                return copy[:size]
+        return b""
 
     def _grown(self) -> bool:
         """Doubles the room; False: there is none. The disk is asked first: writes to a map cannot be refused."""

@@ -224,6 +224,20 @@ def test_a_death_while_the_room_doubles_leaves_every_lease(tmp_path_factory: pyt
         assert table.add("op/one more", METER, 0, 1) != FULL
 
 
+@pytest.mark.parametrize(
+    "torn", [pytest.param((0, 512), id="header"), pytest.param((PAGE + SLOT + 32, PAGE + SLOT + 80), id="totals")]
+)
+@pytest.mark.parametrize("first", [0, 1])
+def test_deaths_that_tear_one_copy_each_time_lose_nothing(file: Path, torn: tuple[int, int], first: int) -> None:
+    filled(file).close()
+    for death in range(first, first + 4):
+        content = bytearray(file.read_bytes())
+        at = torn[death % 2]
+        content[at : at + 40] = bytes(40)
+        file.write_bytes(content)
+        assert rows(file) == FILLED
+
+
 @given(written=st.sets(st.integers(8, SLOT - 1)))
 def test_a_death_within_an_addition_leaves_no_trace(
     tmp_path_factory: pytest.TempPathFactory, written: set[int]
